@@ -1,0 +1,126 @@
+"""Who is asking: signed tokens (EdDSA, RFC 8037) checked against the issuer's published keys.
+
+A token carries what its bearer may do and where (``grants``), never who they are by name or phone.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import jwt
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from services.common.problems import Forbidden, Unauthenticated, Unavailable
+
+ALGORITHM = "EdDSA"
+ISSUER = "palabre"
+AUDIENCE = "palabre"
+EVERYWHERE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A signed-in person: ``grants`` maps a scope (or ``*``) to the permissions held there."""
+
+    user_id: UUID
+    grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def can(self, permission: str, scope: str) -> bool:
+        """Tell whether ``permission`` is held in ``scope``."""
+        return any(permission in self.grants.get(s, ()) for s in (scope, EVERYWHERE))
+
+    def require(self, permission: str, scope: str) -> None:
+        """Raise :class:`Forbidden` unless :meth:`can`."""
+        if not self.can(permission, scope):
+            raise Forbidden(f"This needs the permission {permission!r} for {scope}.")
+
+
+class KeySet:
+    """The issuer's public keys (JWKS, RFC 7517), fetched when an unknown key id is met.
+
+    At most one fetch every ``min_interval`` seconds: forged key ids cannot flood the issuer.
+    """
+
+    def __init__(self, url: str, *, min_interval: float = 5.0, max_age: float = 3600.0) -> None:
+        self._url = url
+        self._min_interval = min_interval
+        self._max_age = max_age
+        self._lock = threading.Lock()
+        self._keys: dict[str, Any] = {}
+        self._fetched = float("-inf")
+
+    def get(self, kid: str) -> Any:
+        """Return the public key ``kid``; :class:`Unauthenticated` when the issuer has none."""
+        age = time.monotonic() - self._fetched
+        if (kid not in self._keys and age > self._min_interval) or age > self._max_age:
+            self._fetch()
+        try:
+            return self._keys[kid]
+        except KeyError:
+            raise Unauthenticated("The token is signed by an unknown key.") from None
+
+    def _fetch(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._fetched < self._min_interval:
+                return
+            try:
+                answer = httpx.get(self._url, timeout=5.0)
+                answer.raise_for_status()
+                found = answer.json()["keys"]
+            except (httpx.HTTPError, ValueError, KeyError):
+                if self._keys:  # stale keys still verify; a dead issuer must not stop everything
+                    return
+                raise Unavailable("Tokens cannot be checked now.") from None
+            self._keys = {k["kid"]: jwt.PyJWK(k).key for k in found if k.get("kty") == "OKP"}
+            self._fetched = time.monotonic()
+
+
+def read_token(token: str, keys: KeySet) -> Principal:
+    """Verify ``token`` and return its bearer; :class:`Unauthenticated` for anything not ours."""
+    try:
+        header = jwt.get_unverified_header(token)
+        claims = jwt.decode(
+            token,
+            keys.get(str(header.get("kid", ""))),
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            options={"require": ["exp", "iat", "sub", "iss", "aud"]},
+        )
+        grants = {str(s): frozenset(map(str, p)) for s, p in claims.get("grants", {}).items()}
+        return Principal(UUID(claims["sub"]), grants)
+    except jwt.ExpiredSignatureError:
+        raise Unauthenticated("The token has expired: sign in again.") from None
+    except (jwt.InvalidTokenError, ValueError, AttributeError, TypeError):
+        raise Unauthenticated("The token is not valid.") from None
+
+
+bearer = HTTPBearer(auto_error=False)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+def optional_principal(request: Request, credentials: Credentials) -> Principal | None:
+    """Return the bearer, or None without a token; a bad token is always an error."""
+    if credentials is None:
+        if request.headers.get("authorization"):
+            raise Unauthenticated("Only bearer tokens are accepted.")
+        return None
+    return read_token(credentials.credentials, request.app.state.keys)
+
+
+MaybePrincipal = Annotated[Principal | None, Depends(optional_principal)]
+
+
+def current_principal(principal: MaybePrincipal) -> Principal:
+    """Return the bearer or raise :class:`Unauthenticated`."""
+    if principal is None:
+        raise Unauthenticated
+    return principal
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -1,0 +1,1 @@
+"""The event log: CloudEvents in a transactional outbox, read by cursor or through Kafka."""

@@ -1,0 +1,60 @@
+"""Bound the size of request bodies before anything is parsed."""
+
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.common.problems import problem
+
+DEFAULT_BYTES = 256 * 1024
+
+
+class BodyLimit:
+    """ASGI middleware: 413 for a body over its path's limit, declared or streamed.
+
+    ``limits`` maps a path prefix to bytes; the first match holds, else :data:`DEFAULT_BYTES`.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Mapping[str, int] | None = None) -> None:
+        self.app = app
+        self.limits = dict(limits or {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request through, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = next(
+            (n for prefix, n in self.limits.items() if scope["path"].startswith(prefix)),
+            DEFAULT_BYTES,
+        )
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        refusal = problem(413, "too_large", f"The body may have {limit} bytes at most.")
+        if not declared.isdigit() or int(declared) > limit:
+            await refusal(scope, receive, send)
+            return
+        seen = 0
+        started = False
+
+        async def count() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise _TooMuch
+            return message
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, count, watch)
+        except _TooMuch:
+            if not started:
+                await refusal(scope, receive, send)
+
+
+class _TooMuch(Exception):
+    pass
