@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import httpx
@@ -71,16 +71,40 @@ class KeySet:
             try:
                 answer = httpx.get(self._url, timeout=5.0)
                 answer.raise_for_status()
-                found = answer.json()["keys"]
-            except (httpx.HTTPError, ValueError, KeyError):
+                found = _public_keys(answer.json())
+            except (httpx.HTTPError, jwt.PyJWTError, ValueError, KeyError, TypeError):
                 if self._keys:  # stale keys still verify; a dead issuer must not stop everything
                     return
                 raise Unavailable("Tokens cannot be checked now.") from None
-            self._keys = {k["kid"]: jwt.PyJWK(k).key for k in found if k.get("kty") == "OKP"}
+            self._keys = found
             self._fetched = time.monotonic()
 
 
-def read_token(token: str, keys: KeySet) -> Principal:
+class Keys(Protocol):
+    """Gives the public key of a key id, or raises :class:`Unauthenticated`."""
+
+    def get(self, kid: str) -> Any:
+        """Return the key ``kid``."""
+
+
+class FixedKeys:
+    """The keys of a JWKS document at hand: the issuer checks its own tokens without HTTP."""
+
+    def __init__(self, jwks: Mapping[str, Any]) -> None:
+        self._keys = _public_keys(jwks)
+
+    def get(self, kid: str) -> Any:
+        """Return the key ``kid``."""
+        if kid not in self._keys:
+            raise Unauthenticated("The token is signed by an unknown key.")
+        return self._keys[kid]
+
+
+def _public_keys(jwks: Mapping[str, Any]) -> dict[str, Any]:
+    return {k["kid"]: jwt.PyJWK(k).key for k in jwks["keys"] if k.get("kty") == "OKP"}
+
+
+def read_token(token: str, keys: Keys) -> Principal:
     """Verify ``token`` and return its bearer; :class:`Unauthenticated` for anything not ours."""
     try:
         header = jwt.get_unverified_header(token)

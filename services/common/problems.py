@@ -140,14 +140,19 @@ def _pointer(location: Sequence[object]) -> str:
     return "".join(f"/{part}" for part in location[1:])
 
 
-def _on_domain_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
+def refusal(error: DomainError) -> Response:
+    """Answer with ``error`` without raising it: what the request has written is then committed."""
     headers: dict[str, str] = {}
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return problem(status_of(error), error.code, error.detail, headers=headers, **error.extra)
+
+
+def _on_domain_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
+    return refusal(error)
 
 
 def _on_validation_error(_: Request, error: Exception) -> Response:

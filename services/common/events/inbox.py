@@ -123,7 +123,7 @@ def current_version(session: Session, group: str) -> int:
 
 
 def lock_group(session: Session, group: str, *, exclusive: bool) -> None:
-    """Hold a versioned group until the transaction ends: consumers share, replay and rebuild own."""
+    """Hold a versioned group until the transaction ends: consumers share it, replay owns it."""
     session.execute(_OWN if exclusive else _SHARE, {"group": group})
 
 

@@ -2,7 +2,7 @@
 
 No event is lost to a late commit: writers hold an advisory lock *shared* while they take
 positions and commit; a reader takes it *exclusive* for an instant, when no position is in flight,
-to learn the highest one, and reads up to there. Measured in ``tests/bench``; ADR 0003 says why this design.
+to learn the highest one, and reads up to there. ADR 0003 says why.
 """
 
 import json

@@ -1,0 +1,1 @@
+"""Accounts: sign-in by phone code, roles, and the tokens every service trusts."""

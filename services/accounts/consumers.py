@@ -1,0 +1,1 @@
+"""Accounts consumes no events."""
