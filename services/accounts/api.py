@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.accounts import domain, repository, service
-from services.accounts.errors import BadCode, SessionEnded, TooManyCodes
+from services.accounts.errors import BadCode, SessionEnded
 from services.accounts.schemas import (
     AccessToken,
     CodeRequest,
@@ -18,7 +18,7 @@ from services.accounts.schemas import (
 )
 from services.common.auth import CurrentPrincipal
 from services.common.db import SessionDep
-from services.common.problems import Unauthenticated, refusal, responses
+from services.common.problems import TooMany, Unauthenticated, refusal, responses
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 keys = APIRouter(tags=["auth"])
@@ -31,7 +31,7 @@ def jwks(request: Request) -> dict[str, Any]:
     return found
 
 
-@router.post("/codes", status_code=202, responses=responses(TooManyCodes))
+@router.post("/codes", status_code=202, responses=responses(TooMany))
 def ask_for_code(body: CodeRequest, request: Request, session: SessionDep) -> CodeSent:
     """Send a six-digit code by SMS; it lives ten minutes and five tries."""
     state = request.app.state

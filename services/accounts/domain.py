@@ -1,7 +1,5 @@
 """Phones, codes, roles: pure rules of accounts."""
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -45,11 +43,6 @@ def grants_of(roles: Iterable[tuple[Role, str]]) -> dict[str, list[str]]:
 def new_code() -> str:
     """Return six random digits."""
     return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-
-
-def digest(pepper: str, *parts: str) -> bytes:
-    """Return HMAC-SHA256 of ``parts``: six digits alone would fall to a dictionary."""
-    return hmac.new(pepper.encode(), "\x1f".join(parts).encode(), hashlib.sha256).digest()
 
 
 def masked(phone: str) -> str:

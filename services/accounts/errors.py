@@ -1,24 +1,12 @@
 """What accounts may refuse."""
 
-from services.common.problems import Invalid, NotFound, TooMany, Unauthenticated
-
-
-class BadPhone(Invalid):
-    """The phone number is not a valid number of Bénin."""
-
-    code = "bad_phone"
+from services.common.problems import NotFound, Unauthenticated
 
 
 class BadCode(Unauthenticated):
     """The code is wrong, used or expired: ask for a new one."""
 
     code = "bad_code"
-
-
-class TooManyCodes(TooMany):
-    """Too many codes were asked for."""
-
-    code = "too_many_codes"
 
 
 class SessionEnded(Unauthenticated):

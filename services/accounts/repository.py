@@ -10,17 +10,7 @@ from sqlalchemy.orm import Session
 from services.accounts.models import RoleGrant, SignInCode, User, UserSession
 from services.common.ids import new_id
 
-_COUNT = text(
-    "INSERT INTO code_counters (subject, hour, asked) "
-    "VALUES (:subject, date_trunc('hour', now()), 1) "
-    "ON CONFLICT (subject, hour) DO UPDATE SET asked = code_counters.asked + 1 RETURNING asked"
-)
 _COMMUNE = text("SELECT 1 FROM reference.communes WHERE code = :code")
-
-
-def count_code_request(session: Session, subject: bytes) -> int:
-    """Count one more request of ``subject`` this hour and return how many there are."""
-    return int(session.execute(_COUNT, {"subject": subject}).scalar_one())
 
 
 def save_code(session: Session, phone: str, code_hash: bytes, expires_at: datetime) -> None:

@@ -9,14 +9,16 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from services.accounts import domain, repository
-from services.accounts.errors import BadCode, SessionEnded, TooManyCodes, UnknownCommune
+from services.accounts.errors import BadCode, SessionEnded, UnknownCommune
 from services.accounts.events import RoleGranted
 from services.accounts.settings import Settings
 from services.accounts.sms import SmsSender
 from services.accounts.tokens import Signer
+from services.common import rates
 from services.common.events import outbox
 from services.common.events.envelope import new_event
 from services.common.problems import Invalid
+from services.common.rates import keyed_digest
 
 SOURCE = Settings.name
 
@@ -33,17 +35,15 @@ class Tokens:
 def send_code(
     session: Session, settings: Settings, sms: SmsSender, phone: str, address: str
 ) -> str:
-    """Send a new code to ``phone`` and return it; :class:`TooManyCodes` past the hourly limits."""
+    """Send a new code to ``phone`` and return it; :class:`TooMany` past the hourly limits."""
     pepper = settings.pepper.get_secret_value()
     for kind, subject in (("phone", phone), ("address", address)):
-        asked = repository.count_code_request(session, domain.digest(pepper, kind, subject))
-        if asked > domain.CODES_PER_HOUR[kind]:
-            raise TooManyCodes("Too many codes were asked for; try again in an hour.", 3600)
+        rates.hit(session, pepper, kind, subject, domain.CODES_PER_HOUR[kind])
     code = domain.new_code()
     repository.save_code(
         session,
         phone,
-        domain.digest(pepper, phone, code),
+        keyed_digest(pepper, phone, code),
         datetime.now(UTC) + domain.CODE_LIFE,
     )
     sms.send(phone, f"Palabre : votre code est {code}. Ne le donnez à personne.")
@@ -61,7 +61,7 @@ def sign_in(
     if stored is None:
         return BadCode()
     stored.tries += 1
-    expected = domain.digest(settings.pepper.get_secret_value(), phone, code)
+    expected = keyed_digest(settings.pepper.get_secret_value(), phone, code)
     spent = stored.tries > domain.CODE_TRIES or stored.expires_at <= datetime.now(UTC)
     if spent or not hmac.compare_digest(stored.code_hash, expected):
         return BadCode()
@@ -116,7 +116,7 @@ def grant(session: Session, phone: str, role: str, commune: str | None) -> bool:
 
 
 def _token_hash(settings: Settings, refresh_token: str) -> bytes:
-    return domain.digest(settings.pepper.get_secret_value(), "refresh", refresh_token)
+    return keyed_digest(settings.pepper.get_secret_value(), "refresh", refresh_token)
 
 
 def _tokens(

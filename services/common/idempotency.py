@@ -6,7 +6,7 @@ unique index, then replays. Keys are dropped after :data:`KEPT` (``purge``).
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -53,9 +53,12 @@ class Once:
         *,
         status: int = 200,
         location: Callable[[Any], str] | None = None,
+        private: Mapping[str, Any] | None = None,
     ) -> Response:
         """Answer with ``effect()`` as JSON, or with what an earlier call with this key answered.
 
+        ``private`` members join the answer each time and are never stored: secrets that the caller
+        derives again from the key.
         :class:`Conflict` when the key was used with another body.
         """
         if self.key is not None:
@@ -63,7 +66,7 @@ class Once:
                 _CLAIM, {**self._ids, "fingerprint": self._fingerprint}
             ).first()
             if claimed is None:
-                return self._replay()
+                return self._replay(private or {})
         result = effect()
         body = jsonable_encoder(result)
         headers = {"Location": location(result)} if location else {}
@@ -77,13 +80,14 @@ class Once:
                     "body": json.dumps(body),
                 },
             )
-        return JSONResponse(body, status, headers)
+        return JSONResponse({**body, **private} if private else body, status, headers)
 
-    def _replay(self) -> Response:
+    def _replay(self, private: Mapping[str, Any]) -> Response:
         fingerprint, status, headers, body = self._session.execute(_STORED, self._ids).one()
         if bytes(fingerprint) != self._fingerprint:
             raise Conflict("This Idempotency-Key was used with another request.")
-        return JSONResponse(body, status, {**headers, "Idempotent-Replayed": "true"})
+        content = {**body, **private} if private else body
+        return JSONResponse(content, status, {**headers, "Idempotent-Replayed": "true"})
 
 
 async def fingerprint_of(request: Request) -> bytes:

@@ -73,6 +73,12 @@ KERNEL: dict[int, tuple[str, ...]] = {
             PRIMARY KEY (key, scope)
         )""",
         "CREATE INDEX ON idempotency_keys (created_at)",
+        """CREATE TABLE rate_counters (
+            subject bytea NOT NULL,
+            hour timestamptz NOT NULL,
+            count int NOT NULL,
+            PRIMARY KEY (subject, hour)
+        )""",
     ),
 }
 

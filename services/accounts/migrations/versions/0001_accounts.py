@@ -30,12 +30,6 @@ def upgrade() -> None:
             expires_at timestamptz NOT NULL,
             tries int NOT NULL
         );
-        CREATE TABLE code_counters (
-            subject bytea NOT NULL,
-            hour timestamptz NOT NULL,
-            asked int NOT NULL,
-            PRIMARY KEY (subject, hour)
-        );
         CREATE TABLE sessions (
             id uuid PRIMARY KEY,
             user_id uuid NOT NULL REFERENCES users,
