@@ -1,0 +1,1 @@
+"""Reports: problems that citizens pin on the map, and what the mairie answers."""

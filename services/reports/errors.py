@@ -1,0 +1,76 @@
+"""What reports may refuse."""
+
+from services.common.problems import (
+    Conflict,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedType,
+)
+
+
+class OutsideCountry(Invalid):
+    """The point is not in Bénin."""
+
+    code = "outside_country"
+
+
+class CommuneTooFar(Invalid):
+    """The point is too far from the commune that was chosen."""
+
+    code = "commune_too_far"
+
+
+class UnknownCommune(Invalid):
+    """No commune has this code."""
+
+    code = "unknown_commune"
+
+
+class UnknownArrondissement(Invalid):
+    """No arrondissement has this code."""
+
+    code = "unknown_arrondissement"
+
+
+class UnknownPhoto(Invalid):
+    """No uploaded photo has this id."""
+
+    code = "unknown_photo"
+
+
+class ReportNotFound(NotFound):
+    """There is no such report."""
+
+    code = "report_not_found"
+
+
+class PhotoNotFound(NotFound):
+    """There is no such photo."""
+
+    code = "photo_not_found"
+
+
+class TransitionNotAllowed(Conflict):
+    """The report's present status does not allow this change."""
+
+    code = "transition_not_allowed"
+
+
+class NotAPhoto(UnsupportedType):
+    """The file is not a JPEG, PNG or WebP image."""
+
+    code = "not_a_photo"
+
+
+class PhotoTooLarge(TooLarge):
+    """The photo has too many bytes or pixels."""
+
+    code = "photo_too_large"
+
+
+class SignInOrAnonymous(Unauthenticated):
+    """Sign in, or send the report as anonymous."""
+
+    code = "sign_in_or_anonymous"
