@@ -1,0 +1,1 @@
+"""A private PostgreSQL cluster and what Palabre needs inside it."""
