@@ -1,0 +1,70 @@
+"""Keep the catalogues complete: ``python -m gateway.catalogues`` after changing a page.
+
+French is what templates and pages are written in, so its entries say themselves; a new entry of
+another language is left empty, and the tests refuse that.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from gateway.i18n import DEFAULT, LANGUAGES, catalogue
+
+HERE = Path(__file__).parent
+#: What is read for messages, and how.
+SOURCES = [("pages/**.py", "python"), ("templates/**.html", "jinja2")]
+#: Functions that mark a message: `N_` in tables whose text is translated where it is shown.
+KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
+OPTIONS = {"templates/**.html": {"trimmed": "true", "silent": "false"}}
+#: A fixed date: a catalogue changes only when a message does.
+WRITTEN = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def extract() -> Catalog:
+    """Return the messages that the pages use."""
+    template = Catalog(project="Palabre", charset="utf-8")
+    found = extract_from_dir(HERE, SOURCES, OPTIONS, KEYWORDS)
+    for path, line, message, _, _ in found:
+        template.add(message, locations=[(path, line)])
+    return template
+
+
+def read(locale: str) -> Catalog:
+    """Return a language's catalogue as it stands in the tree."""
+    with catalogue(locale).open("rb") as file:
+        return read_po(file, locale=locale)
+
+
+def update(locale: str, template: Catalog) -> int:
+    """Bring a catalogue in step with ``template``; return how many entries are left empty."""
+    path = catalogue(locale)
+    known = read(locale) if path.exists() else Catalog(locale=locale, project="Palabre")
+    known.update(template, no_fuzzy_matching=True)
+    known.obsolete.clear()
+    known.fuzzy = False
+    known.header_comment = f"# Palabre, pages: {LANGUAGES[locale]}."
+    known.creation_date = WRITTEN
+    empty = 0
+    for message in known:
+        if message.id and locale == DEFAULT:
+            message.string = message.id
+        if message.id and not all(_forms(message.string)):
+            empty += 1
+        message.locations = []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        write_po(file, known, width=98, sort_output=True, omit_header=False)
+    return empty
+
+
+def _forms(string: str | tuple[str, ...]) -> tuple[str, ...]:
+    return string if isinstance(string, tuple) else (string,)
+
+
+if __name__ == "__main__":
+    messages = extract()
+    for name in LANGUAGES:
+        print(f"{name}: {len(messages)} messages, {update(name, messages)} to translate")
