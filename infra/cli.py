@@ -30,7 +30,7 @@ COMMANDS = {
     "voting": ("services.voting.main:cli", "Voting service: api, relay, consume, migrate."),
     "gateway": ("gateway.main:cli", "Gateway: api, consume, migrate."),
     "communes": ("infra.reference.cli:cli", "Boundaries of the communes."),
-    "users": ("services.accounts.cli:cli", "People and their roles."),
+    "users": ("services.accounts.cli:app", "People and their roles."),
     "events": ("services.common.events.cli:cli", "Event log: groups, dead letters, replay."),
     "demo": ("infra.demo:cli", "Demonstration data."),
 }

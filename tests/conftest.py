@@ -1,0 +1,56 @@
+"""Servers and databases for every test; see `tests/servers.py`."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import servers
+from tests.servers import Database, PostgresServer
+
+
+@pytest.fixture(scope="session")
+def run_id() -> str:
+    """Name this test run, the same in each of its workers."""
+    return os.environ.get("PYTEST_XDIST_TESTRUNUID", f"pid{os.getpid()}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(run_id: str) -> Iterator[PostgresServer]:
+    """Run one throwaway PostgreSQL with PostGIS for the whole run."""
+    with servers.postgres(run_id) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres_server: PostgresServer) -> Iterator[Callable[[], Database]]:
+    """Return a function that makes a database as `palabre setup` leaves it (0.1 s each)."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        made.append(postgres_server.create(postgres_server.template()))
+        return made[-1]
+
+    yield make
+    for database in made:
+        postgres_server.drop(database)
+
+
+@pytest.fixture(scope="session")
+def database(make_database: Callable[[], Database]) -> Database:
+    """Return this worker's database, for tests that roll back what they do."""
+    return make_database()
+
+
+@pytest.fixture(scope="module")
+def fresh_database(make_database: Callable[[], Database]) -> Database:
+    """Return a database of the test module's own, for tests that commit."""
+    return make_database()
+
+
+@pytest.fixture(scope="module")
+def scratch_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Return the owner's URL of a database with PostGIS and nothing else."""
+    database = postgres_server.create()
+    yield database.admin_url
+    postgres_server.drop(database)
