@@ -66,10 +66,15 @@ def commune_parts(
     arrondissements: Sequence[ArrondissementOutline] = (),
     layers: Iterable[DataLayer] = (),
     basemap: Basemap | None = None,
+    *,
+    picker: bool = False,
 ) -> MapParts:
-    """Draw and render a commune; its container is ``map_commune_CODE``."""
+    """Draw and render a commune; its container is ``map_commune_CODE``.
+
+    `picker` is for a page on which a place is chosen.
+    """
     drawn = commune_map(commune, arrondissements, layers, basemap)
-    return render_parts(drawn, f"commune_{commune.code}")
+    return render_parts(drawn, f"commune_{commune.code}", picker=picker)
 
 
 def _areas(

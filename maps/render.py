@@ -10,6 +10,7 @@ from branca.element import CssLink, Element, Figure, JavascriptLink
 from maps.assets import AssetNotVendoredError
 
 STATIC_SCRIPT = "/static/js/map.js"
+PICKER_SCRIPT = "/static/js/map-picker.js"
 STATIC_STYLESHEET = "/static/css/map.css"
 KEY = re.compile(r"[a-z0-9_]+")
 # What a strict Content-Security-Policy would refuse in the markup.
@@ -35,11 +36,12 @@ class MapParts:
         return hashlib.sha256(self.script.encode()).hexdigest()
 
 
-def render_parts(drawn: folium.Map, key: str) -> MapParts:
+def render_parts(drawn: folium.Map, key: str, *, picker: bool = False) -> MapParts:
     """Render a map made by this package.
 
     `key` (lower case, digits, ``_``) names its variables and its container, ``map_KEY``; the
-    output is the same, byte for byte, whenever the data are. Raises AssetNotVendoredError for
+    output is the same, byte for byte, whenever the data are. `picker` adds the script with which a
+    place is chosen. Raises AssetNotVendoredError for
     an address that is not under /static, ValueError for inline script or style.
     """
     if not KEY.fullmatch(key):
@@ -58,7 +60,8 @@ def render_parts(drawn: folium.Map, key: str) -> MapParts:
     body = "\n".join(stripped for line in lines if (stripped := line.strip()))
     return MapParts(
         html, f'"use strict";\n{body}\n',
-        (*stylesheets, STATIC_STYLESHEET), (*scripts, STATIC_SCRIPT),
+        (*stylesheets, STATIC_STYLESHEET),
+        (*scripts, STATIC_SCRIPT, *([PICKER_SCRIPT] if picker else [])),
     )
 
 
