@@ -1,0 +1,262 @@
+"""The services over HTTP: one pool each, short time-outs, small functions that say what they do.
+
+:data:`gateway.session.ApiDep` speaks for the request's person. Answers are the services'
+JSON as it is; a refusal is :class:`ServiceProblem`, silence is :class:`ServiceDown`. A GET is
+tried twice.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+from urllib.parse import quote
+
+import httpx2 as httpx
+from fastapi import Request
+
+from gateway.errors import ServiceDown, ServiceProblem
+from services.common.events.envelope import new_traceparent
+from services.common.settings import Settings
+
+Name = Literal["accounts", "reports", "proposals", "voting"]
+NAMES: tuple[Name, ...] = ("accounts", "reports", "proposals", "voting")
+Json = dict[str, Any]
+
+TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+#: Shorter than the 5 s after which uvicorn closes an idle connection: none is found closed.
+LIMITS = httpx.Limits(max_connections=40, max_keepalive_connections=20, keepalive_expiry=2.0)
+TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Services:
+    """The pooled connections of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clients: Mapping[Name, httpx.Client] = {
+            name: httpx.Client(base_url=url, timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+            for name, url in addresses(settings).items()
+        }
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self.clients.values():
+            client.close()
+
+
+def addresses(settings: Settings) -> dict[Name, str]:
+    """Return where each service answers."""
+    return {
+        "accounts": settings.accounts_url,
+        "reports": settings.reports_url,
+        "proposals": settings.proposals_url,
+        "voting": settings.voting_url,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The services on behalf of one request. ``key`` is the Idempotency-Key of a write."""
+
+    services: Services
+    headers: Mapping[str, str]
+    token: Callable[[], str | None]
+
+    # accounts
+
+    def ask_code(self, phone: str) -> Json:
+        """Have a sign-in code sent; in the demonstration ``demo_code`` is in the answer."""
+        return self._post("accounts", "auth/codes", {"phone": phone})
+
+    def sign_in(self, phone: str, code: str) -> Json:
+        """Exchange a code for tokens: give them to :func:`gateway.session.sign_in`."""
+        return self._post("accounts", "auth/tokens", {"phone": phone, "code": code})
+
+    def refresh(self, refresh_token: str) -> Json:
+        """Return a new access token of a session."""
+        return self._post("accounts", "auth/refresh", {"refresh_token": refresh_token})
+
+    def sign_out(self, refresh_token: str) -> None:
+        """End a session."""
+        self._post("accounts", "auth/sign-out", {"refresh_token": refresh_token})
+
+    def me(self) -> Json:
+        """Return ``{id, phone (masked), roles: [{role, scope}]}``."""
+        return self._get("accounts", "auth/me")
+
+    # reports
+
+    def categories(self) -> list[Json]:
+        """Return ``[{code, label: {fr, en}, icon}]`` in display order."""
+        return cast(list[Json], self._send("reports", "GET", "categories"))
+
+    def reports(self, **query: Any) -> Json:
+        """Return a FeatureCollection with ``next``; filters as in ``GET /api/v1/reports``."""
+        return self._get("reports", "reports", query)
+
+    def report(self, ref: str) -> Json:
+        """Return one report by id or ref, as this person may see it."""
+        return self._get("reports", f"reports/{_part(ref)}")
+
+    def duplicates(self, lon: float, lat: float, category: str) -> Json:
+        """Return open reports of the category near a point."""
+        return self._get(
+            "reports", "reports/duplicates", {"lon": lon, "lat": lat, "category": category}
+        )
+
+    def upload(self, data: bytes, key: str | None = None) -> str:
+        """Store a photo and return its id."""
+        headers = {"Content-Type": "application/octet-stream"}
+        made = self._send("reports", "POST", "uploads", content=data, headers=headers, key=key)
+        return str(made["id"])
+
+    def create_report(self, report: Json, key: str | None = None) -> Json:
+        """Pin a problem; return ``{id, ref, status, commune, category, follow_up_token?}``."""
+        return self._post("reports", "reports", report, key)
+
+    def set_status(self, ref: str, change: Json, key: str | None = None) -> Json:
+        """Move a report in its workflow: ``{status, public_note?, internal_note?, reason?}``."""
+        return self._post("reports", f"reports/{_part(ref)}/status", change, key)
+
+    def support(self, ref: str, key: str | None = None) -> int:
+        """Say "me too" and return how many did."""
+        return int(self._post("reports", f"reports/{_part(ref)}/support", {}, key)["supports"])
+
+    # proposals
+
+    def campaigns(self, **query: Any) -> list[Json]:
+        """Return campaigns, filtered by ``commune`` and ``phase``."""
+        return _items(self._send("proposals", "GET", "campaigns", query=query))
+
+    def campaign(self, campaign: str) -> Json:
+        """Return one campaign with its counts and the phases this person may open."""
+        return self._get("proposals", f"campaigns/{_part(campaign)}")
+
+    def create_campaign(self, campaign: Json, key: str | None = None) -> Json:
+        """Open a campaign."""
+        return self._post("proposals", "campaigns", campaign, key)
+
+    def set_phase(self, campaign: str, phase: str, key: str | None = None) -> Json:
+        """Move a campaign to ``phase``."""
+        path = f"campaigns/{_part(campaign)}/phase"
+        return self._post("proposals", path, {"phase": phase}, key)
+
+    def proposals(self, **query: Any) -> Json:
+        """Return a FeatureCollection with ``next``; filters as in ``GET /api/v1/proposals``."""
+        return self._get("proposals", "proposals", query)
+
+    def proposal(self, ref: str) -> Json:
+        """Return one proposal by id or ref."""
+        return self._get("proposals", f"proposals/{_part(ref)}")
+
+    def create_proposal(self, proposal: Json, key: str | None = None) -> Json:
+        """Submit a proposal."""
+        return self._post("proposals", "proposals", proposal, key)
+
+    def endorse(self, ref: str, key: str | None = None) -> int:
+        """Endorse a proposal and return how many did."""
+        made = self._post("proposals", f"proposals/{_part(ref)}/endorsements", {}, key)
+        return int(made["endorsements"])
+
+    def review(self, ref: str, review: Json, key: str | None = None) -> Json:
+        """Record a feasibility review: ``{outcome, reason, cost}``."""
+        return self._post("proposals", f"proposals/{_part(ref)}/review", review, key)
+
+    # voting
+
+    def elections(self, **query: Any) -> list[Json]:
+        """Return elections, filtered by ``campaign`` and ``commune``."""
+        return _items(self._send("voting", "GET", "elections", query=query))
+
+    def election(self, election: str) -> Json:
+        """Return one election with its projects."""
+        return self._get("voting", f"elections/{_part(election)}")
+
+    def cast_ballot(self, election: str, ballot: Json, key: str | None = None) -> Json:
+        """Cast or replace a ballot: ``{choices, replace_token?}``."""
+        return self._post("voting", f"elections/{_part(election)}/ballots", ballot, key)
+
+    def close_election(self, election: str, key: str | None = None) -> Json:
+        """Close an election and have it tallied."""
+        return self._post("voting", f"elections/{_part(election)}/close", {}, key)
+
+    def results(self, election: str) -> Json:
+        """Return the published results; :class:`ServiceProblem` 409 before."""
+        return self._get("voting", f"elections/{_part(election)}/results")
+
+    def _get(self, service: Name, path: str, query: Mapping[str, Any] | None = None) -> Json:
+        return cast(Json, self._send(service, "GET", path, query=query))
+
+    def _post(self, service: Name, path: str, body: Json, key: str | None = None) -> Json:
+        return cast(Json, self._send(service, "POST", path, json=body, key=key))
+
+    def _send(
+        self,
+        service: Name,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = None,
+        **content: Any,
+    ) -> Any:
+        sent = {**self.headers, **(headers or {})}
+        if token := self.token():
+            sent["Authorization"] = f"Bearer {token}"
+        if key:
+            sent["Idempotency-Key"] = key
+        given = {k: v for k, v in (query or {}).items() if v is not None}
+        client = self.services.clients[service]
+        for last in (False, True) if method == "GET" else (True,):
+            try:
+                answer = client.request(
+                    method, f"/api/v1/{path}", params=given, headers=sent, **content
+                )
+            except httpx.TransportError:
+                if last:
+                    raise ServiceDown(f"The service {service} does not answer now.") from None
+                continue
+            if last or answer.status_code not in (502, 503):
+                return _read(answer)
+        raise AssertionError  # pragma: no cover - the last turn returns or raises
+
+
+def _part(value: str) -> str:
+    """Quote one segment of a path, so that it can only be one."""
+    return quote(value, safe="").replace(".", "%2E")
+
+
+def _items(answer: Any) -> list[Json]:
+    """Return a list's items, whether they came plain or beside a ``next``."""
+    return cast(list[Json], answer["items"] if isinstance(answer, dict) else answer)
+
+
+def _read(answer: httpx.Response) -> Any:
+    if answer.status_code == 503:
+        raise ServiceDown
+    if answer.is_success:
+        return answer.json() if answer.content else {}
+    try:
+        found = answer.json()
+        problem = ServiceProblem(
+            answer.status_code,
+            str(found["code"]),
+            str(found["detail"]),
+            [e for e in found.get("errors", []) if isinstance(e, dict)],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        problem = ServiceProblem(502, "bad_gateway", "A service gave an answer we cannot read.")
+    retry_after = answer.headers.get("retry-after", "")
+    problem.retry_after = int(retry_after) if retry_after.isdigit() else None
+    raise problem
+
+
+def api(request: Request, token: Callable[[], str | None] = lambda: None) -> Api:
+    """Return the services for the person whose access token ``token`` gives, else for nobody."""
+    given = request.headers.get("traceparent", "")
+    headers = {
+        "Accept": "application/json",
+        "X-Forwarded-For": request.client.host if request.client else "unknown",
+        "traceparent": given if TRACEPARENT.fullmatch(given) else new_traceparent(),
+    }
+    return Api(request.app.state.services, headers, token)
