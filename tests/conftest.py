@@ -54,3 +54,23 @@ def scratch_database(postgres_server: PostgresServer) -> Iterator[str]:
     database = postgres_server.create()
     yield database.admin_url
     postgres_server.drop(database)
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> None:
+    """Skip (in CI: fail) unless Apache Kafka can be started here."""
+    if "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+        servers.require_kafka()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(run_id: str, kafka_jars: None) -> Iterator[str]:
+    """Run one Apache Kafka for the whole run; return its bootstrap servers."""
+    with servers.kafka(run_id) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of Debian's Chromium; skip (in CI: fail) when there is none."""
+    return servers.chromium_path()

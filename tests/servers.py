@@ -22,6 +22,7 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy import create_engine, make_url
 
+from infra.kafka.server import JARS, KafkaServer
 from infra.postgres.bootstrap import SERVICES, bootstrap, ensure_database
 from infra.postgres.cluster import Cluster
 from infra.reference import load
@@ -218,3 +219,34 @@ def _sweep(name: str, *, keep: str, stop: Callable[[Path], None]) -> None:
     for folder in RUNS.glob(f"*/{name}"):
         if folder.parent.name != keep and (folder / "users").exists():
             _leave((folder / "users").open("a+"), folder, stop)
+
+
+@contextmanager
+def kafka(run: str) -> Iterator[str]:
+    """Run (or join) this run's Kafka; KAFKA_BOOTSTRAP_SERVERS names another one to use."""
+    if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield given
+        return
+    with shared(run, "kafka", lambda at: _kafka(at).start(), lambda at: _kafka(at).stop()) as found:
+        yield found[0]
+
+
+@cache
+def _kafka(folder: Path) -> KafkaServer:
+    return KafkaServer(folder / "server", tied=False)
+
+
+def require_kafka() -> None:
+    """Skip (in CI: fail) unless Apache Kafka can be started here."""
+    if not any(JARS.glob("kafka_2.13-*.jar")):
+        unavailable("Apache Kafka's jars are missing: make kafka-jars")
+    if shutil.which("java") is None:
+        unavailable("Java is missing: Apache Kafka cannot run")
+
+
+def chromium_path() -> str:
+    """Path of Debian's Chromium; skip (in CI: fail) when there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        unavailable("Chromium is missing: apt-get install chromium")
+    return str(path)

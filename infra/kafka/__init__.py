@@ -1,0 +1,1 @@
+"""Apache Kafka in one process, from its own jars."""
