@@ -1,0 +1,1 @@
+"""Proposals: budget campaigns, project proposals, their review and the frozen ballot."""

@@ -1,0 +1,221 @@
+"""HTTP of campaigns and proposals."""
+
+import base64
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.common.auth import CurrentPrincipal, MaybePrincipal
+from services.common.db import SessionDep
+from services.common.idempotency import OnceDep
+from services.common.problems import Forbidden, Invalid, Unauthenticated, responses
+from services.proposals import domain, repository, service
+from services.proposals.domain import Phase
+from services.proposals.errors import (
+    AlreadyReviewed,
+    CampaignNotFound,
+    ProposalNotFound,
+    UnknownCampaign,
+    WrongPhase,
+)
+from services.proposals.schemas import (
+    CampaignDetail,
+    CampaignOut,
+    CampaignPage,
+    CommuneCode,
+    Endorsed,
+    NewCampaign,
+    NewProposal,
+    NewReview,
+    PhaseChange,
+    ProposalCreated,
+    ProposalDetail,
+    ProposalPage,
+    Reviewed,
+)
+
+router = APIRouter(prefix="/api/v1")
+
+
+def proposal_key(proposal_id: str) -> UUID | str:
+    """Read a path's id or ref."""
+    try:
+        return UUID(proposal_id)
+    except ValueError:
+        return proposal_id.upper()[:40].replace("\x00", "")
+
+
+def read_cursor(
+    cursor: Annotated[str | None, Query(max_length=40, description="from `next`")] = None,
+) -> UUID | None:
+    """Read :func:`make_cursor`'s text back; :class:`Invalid` otherwise."""
+    if cursor is None:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor.encode()))
+    except ValueError:
+        raise Invalid("This cursor is not ours.", "/cursor") from None
+
+
+def make_cursor(last: UUID) -> str:
+    """Return an opaque place in a list ordered by id."""
+    return base64.urlsafe_b64encode(last.bytes).decode()
+
+
+def read_statuses(
+    status: Annotated[str | None, Query(max_length=120, description="comma list")] = None,
+) -> list[str] | None:
+    """Read a comma list of statuses; :class:`Invalid` for an unknown one."""
+    if status is None:
+        return None
+    found = status.split(",")
+    if not set(found) <= set(domain.STATUSES):
+        raise Invalid(f"Statuses are {', '.join(domain.STATUSES)}.", "/status")
+    return found
+
+
+ProposalKey = Annotated[UUID | str, Depends(proposal_key)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Before = Annotated[UUID | None, Depends(read_cursor)]
+Statuses = Annotated[list[str] | None, Depends(read_statuses)]
+
+
+def next_link(request: Request, last: UUID) -> str:
+    """Return the relative URL of the page after ``last``."""
+    return f"{request.url.path}?{urlencode({**request.query_params, 'cursor': make_cursor(last)})}"
+
+
+@router.post(
+    "/campaigns",
+    status_code=201,
+    response_model=CampaignDetail,
+    responses=responses(Unauthenticated, Forbidden, Invalid),
+    tags=["campaigns"],
+)
+def create_campaign(
+    body: NewCampaign, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Announce a budget campaign (the commune's agents); it starts in preparation."""
+    return once.run(
+        lambda: service.create_campaign(session, principal, body),
+        status=201,
+        location=lambda made: f"/api/v1/campaigns/{made.id}",
+    )
+
+
+@router.get("/campaigns", tags=["campaigns"])
+def list_campaigns(
+    request: Request,
+    session: SessionDep,
+    before: Before,
+    commune: CommuneCode | None = None,
+    phase: Phase | None = None,
+    limit: Limit = 50,
+) -> CampaignPage:
+    """Campaigns, newest first; ``next`` leads to the following page."""
+    found = repository.campaigns(session, commune, phase, before, limit + 1)
+    return CampaignPage(
+        items=[CampaignOut.model_validate(one) for one in found[:limit]],
+        next=next_link(request, found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/campaigns/{campaign_id}", responses=responses(CampaignNotFound), tags=["campaigns"])
+def get_campaign(
+    campaign_id: UUID, session: SessionDep, principal: MaybePrincipal
+) -> CampaignDetail:
+    """One campaign; ``allowed`` lists the phases that this bearer may set."""
+    return service.get_campaign(session, campaign_id, principal)
+
+
+@router.post(
+    "/campaigns/{campaign_id}/phase",
+    response_model=CampaignDetail,
+    responses=responses(Unauthenticated, Forbidden, CampaignNotFound, WrongPhase),
+    tags=["campaigns"],
+)
+def change_phase(
+    campaign_id: UUID,
+    body: PhaseChange,
+    session: SessionDep,
+    once: OnceDep,
+    principal: CurrentPrincipal,
+) -> Response:
+    """Take a campaign to another phase (the commune's agents); ``vote`` freezes the ballot."""
+    return once.run(lambda: service.change_phase(session, principal, campaign_id, body.phase))
+
+
+@router.post(
+    "/proposals",
+    status_code=201,
+    response_model=ProposalCreated,
+    responses=responses(Unauthenticated, UnknownCampaign, WrongPhase),
+    tags=["proposals"],
+)
+def submit(
+    body: NewProposal, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Propose a project, with its place and its cost, while the campaign collects ideas."""
+    return once.run(
+        lambda: service.submit(session, principal.user_id, body),
+        status=201,
+        location=lambda made: f"/api/v1/proposals/{made.id}",
+    )
+
+
+@router.get(
+    "/proposals", response_model=ProposalPage, responses=responses(Invalid), tags=["proposals"]
+)
+def list_proposals(
+    request: Request,
+    session: SessionDep,
+    before: Before,
+    statuses: Statuses,
+    campaign: UUID | None = None,
+    commune: CommuneCode | None = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """Public columns as GeoJSON, newest first; ``next`` leads to the following page."""
+    wanted = {"campaign": campaign, "commune": commune, "status": statuses, "before": before}
+    values = {name: value for name, value in wanted.items() if value is not None}
+    found = repository.features(session, list(values), values, limit + 1)
+    following = next_link(request, UUID(found[limit - 1]["id"])) if len(found) > limit else None
+    return {"type": "FeatureCollection", "features": found[:limit], "next": following}
+
+
+@router.get("/proposals/{proposal_id}", responses=responses(ProposalNotFound), tags=["proposals"])
+def get_proposal(key: ProposalKey, session: SessionDep) -> ProposalDetail:
+    """One proposal, by id or ref, with its review."""
+    return service.get_proposal(session, key)
+
+
+@router.post(
+    "/proposals/{proposal_id}/endorsements",
+    response_model=Endorsed,
+    responses=responses(Unauthenticated, ProposalNotFound, WrongPhase),
+    tags=["proposals"],
+)
+def endorse(
+    key: ProposalKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Stand behind a proposal: counted once a person."""
+    return once.run(lambda: Endorsed(endorsements=service.endorse(session, key, principal.user_id)))
+
+
+@router.post(
+    "/proposals/{proposal_id}/review",
+    response_model=Reviewed,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadyReviewed),
+    tags=["proposals"],
+)
+def review(
+    key: ProposalKey,
+    body: NewReview,
+    session: SessionDep,
+    once: OnceDep,
+    principal: CurrentPrincipal,
+) -> Response:
+    """Answer a proposal with an outcome, a reason and a cost (the commune's agents), once."""
+    return once.run(lambda: service.review(session, principal, key, body))

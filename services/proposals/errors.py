@@ -1,0 +1,69 @@
+"""What proposals may refuse."""
+
+from services.common.problems import Conflict, Invalid, NotFound
+
+
+class UnknownCommune(Invalid):
+    """No commune has this code."""
+
+    code = "unknown_commune"
+
+
+class UnknownArrondissement(Invalid):
+    """The commune has no arrondissement of this code."""
+
+    code = "unknown_arrondissement"
+
+
+class UnknownCampaign(Invalid):
+    """No campaign has this id."""
+
+    code = "unknown_campaign"
+
+
+class CampaignNotFound(NotFound):
+    """There is no such campaign."""
+
+    code = "campaign_not_found"
+
+
+class ProposalNotFound(NotFound):
+    """There is no such proposal."""
+
+    code = "proposal_not_found"
+
+
+class OutsideCountry(Invalid):
+    """The place is not in Bénin."""
+
+    code = "outside_country"
+
+
+class OutsideCommune(Invalid):
+    """The place is not inside the campaign's commune."""
+
+    code = "outside_commune"
+
+
+class OverBudget(Invalid):
+    """This is more than the campaign's budget."""
+
+    code = "over_budget"
+
+
+class WrongPhase(Conflict):
+    """The campaign's phase does not allow this."""
+
+    code = "wrong_phase"
+
+
+class NothingToVote(Conflict):
+    """No proposal is shortlisted: there is nothing to vote on."""
+
+    code = "nothing_to_vote"
+
+
+class AlreadyReviewed(Conflict):
+    """This proposal has been reviewed."""
+
+    code = "already_reviewed"
