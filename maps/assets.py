@@ -30,7 +30,7 @@ class AssetNotVendoredError(RuntimeError):
 
 def subclasses(base: type) -> set[type]:
     """Return every class below `base`."""
-    direct = set(base.__subclasses__())
+    direct: set[type] = set(base.__subclasses__())
     return direct.union(*map(subclasses, direct))
 
 

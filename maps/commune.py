@@ -8,7 +8,14 @@ from folium.plugins import MarkerCluster
 from maps.elements import Areas, Source, StaticMap
 from maps.render import MapParts, render_parts
 from maps.values import (
-    KINDS, ArrondissementOutline, Basemap, CommuneOutline, DataLayer, Kind, area, feature,
+    KINDS,
+    ArrondissementOutline,
+    Basemap,
+    CommuneOutline,
+    DataLayer,
+    Kind,
+    area,
+    feature,
 )
 
 # Degrees around the commune that one may still pan to.
@@ -49,9 +56,9 @@ def commune_map(
         folium.TileLayer(
             basemap.url, attr=basemap.attribution or " ", control=False, max_zoom=ZOOMS[1]
         ).add_to(drawn)
-    _areas("commune", [commune]).add_to(drawn)
     if arrondissements:
         _areas("arrondissement", arrondissements).add_to(drawn)
+    _areas("commune", [commune]).add_to(drawn)
     for kind in KINDS:
         if kind in chosen:
             _layer(chosen[kind]).add_to(drawn)
@@ -85,15 +92,17 @@ def _areas(
         {"type": "FeatureCollection", "features": features}, control=False,
         style_function=lambda _: {"className": f"map-{kind}"}, interactive=False,
     )
-    return layer.add_child(Areas(kind=kind))
+    layer.add_child(Areas(kind=kind))
+    return layer
 
 
 def _layer(spec: DataLayer) -> folium.map.Layer:
     if spec.kind in CLUSTERED:
-        group: folium.map.Layer = MarkerCluster(
+        group: folium.map.Layer = MarkerCluster(  # type: ignore[no-untyped-call]
             name=spec.label, show=spec.show, options=CLUSTERS,
             icon_create_function="palabre.clusterIcon",
         )
     else:
         group = folium.FeatureGroup(name=spec.label, show=spec.show)
-    return group.add_child(Source(url=spec.url, kind=spec.kind))
+    group.add_child(Source(url=spec.url, kind=spec.kind))
+    return group

@@ -21,9 +21,9 @@ def country_map(communes: Sequence[CommuneOutline]) -> folium.Map:
     """
     if not communes or len({commune.code for commune in communes}) != len(communes):
         raise ValueError("communes are missing, or one comes twice")
-    bounds = shapely.total_bounds([area(commune.geometry) for commune in communes])
+    whole = shapely.box(*shapely.total_bounds([area(c.geometry) for c in communes]))
     drawn = StaticMap(
-        told={"kind": "country"}, bounds=tuple(float(v) for v in bounds), margin=MARGIN,
+        told={"kind": "country"}, bounds=whole.bounds, margin=MARGIN,
         zooms=ZOOMS, zoom_snap=0.25,
     )
     features = [feature(commune.code, commune.geometry) for commune in communes]

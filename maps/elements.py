@@ -11,12 +11,14 @@ import maps.assets  # noqa: F401  (before any map is made)
 Bounds = tuple[float, float, float, float]  # west, south, east, north
 
 
-class StaticMap(folium.Map):  # type: ignore[misc]
+class StaticMap(folium.Map):
     """A map whose page parts hold no inline style and no inline script."""
 
     _template = Template(
         """
-        {% macro html(this, kwargs) %}<div class="map" id="{{ this.get_name() }}"></div>{% endmacro %}
+        {% macro html(this, kwargs) %}
+            <div class="map" id="{{ this.get_name() }}"></div>
+        {% endmacro %}
         {% macro script(this, kwargs) %}
             var {{ this.get_name() }} = L.map({{ this.get_name()|tojson }}, {
                 center: {{ this.location|tojson }}, ...{{ this.options|tojavascript }}
@@ -53,7 +55,7 @@ class StaticMap(folium.Map):  # type: ignore[misc]
         self.fit_bounds(self.fitted, padding=(padding, padding))
 
 
-class _Call(MacroElement):  # type: ignore[misc]
+class _Call(MacroElement):
     """A call ``palabre.method(map, layer, options)`` about the layer it is added to."""
 
     _template = Template(
@@ -67,7 +69,7 @@ class _Call(MacroElement):  # type: ignore[misc]
     method: str
 
     def __init__(self, **options: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = type(self).__name__
         self.options = options
 

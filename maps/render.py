@@ -47,6 +47,8 @@ def render_parts(drawn: folium.Map, key: str, *, picker: bool = False) -> MapPar
     if not KEY.fullmatch(key):
         raise ValueError(f"not a key for a map: {key!r}")
     figure = drawn.get_root()
+    if not isinstance(figure, Figure):
+        raise TypeError("a map is rendered in its figure")
     _name(drawn, key)
     for part in (figure.header, figure.html, figure.script):
         part._children.clear()
@@ -75,9 +77,10 @@ def _name(element: Element, key: str) -> None:
 def _links(figure: Figure) -> tuple[list[str], list[str]]:
     found: dict[type, list[str]] = {JavascriptLink: [], CssLink: []}
     for child in figure.header._children.values():
-        if type(child) not in found:
+        if not isinstance(child, JavascriptLink | CssLink):
             raise ValueError("the header holds inline script or style")
-        if not child.url.startswith("/static/"):
-            raise AssetNotVendoredError(f"not one of ours: {child.url}")
-        found[type(child)].append(child.url)
+        url = str(child.url)
+        if not url.startswith("/static/"):
+            raise AssetNotVendoredError(f"not one of ours: {url}")
+        found[type(child)].append(url)
     return found[JavascriptLink], found[CssLink]

@@ -87,7 +87,7 @@ class DataLayer:
 
 @dataclass(frozen=True)
 class Basemap:
-    """Tiles under the map: an XYZ address (http, https or a path of ours) and whom they are from."""
+    """Tiles under the map: an XYZ address (http, https or a path of ours) and whose they are."""
 
     url: str
     attribution: str = ""

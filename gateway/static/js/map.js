@@ -100,15 +100,22 @@
     return status === "funded" ? "trophy" : "lightbulb";
   }
 
+  // Leaflet replaces the class while it sets size and place: ours come after.
+  function dressed(of, className) {
+    const element = make("div");
+    of._setIconStyles(element, "icon");
+    element.className += ` ${className}`;
+    return element;
+  }
+
   const Pin = L.Icon.extend({
     options: { iconSize: [36, 44], iconAnchor: [18, 43], popupAnchor: [0, -38] },
     createIcon() {
       const p = this.options.properties;
       const kind = p.kind === "proposal" ? "proposal" : "report";
-      const pin = make("div", `pin pin-${kind} tone-${TONES[p.status] || "sky"}`);
+      const pin = dressed(this, `pin pin-${kind} tone-${TONES[p.status] || "sky"}`);
       pin.appendChild(make("span", "pin-head")).appendChild(icon(iconOf(p)));
       pin.setAttribute("aria-label", nameOf(p));
-      this._setIconStyles(pin, "icon");
       return pin;
     },
     createShadow() { return null; },
@@ -141,10 +148,9 @@
     const Group = L.Icon.extend({
       createIcon() {
         const kind = cluster.getAllChildMarkers()[0].options.properties.kind;
-        const disc = make("div", `cluster cluster-${kind === "proposal" ? "proposal" : "report"}`);
+        const disc = dressed(this, `cluster cluster-${kind === "proposal" ? "proposal" : "report"}`);
         disc.appendChild(make("span", "", new Intl.NumberFormat(language).format(count)));
         disc.setAttribute("aria-label", say("group", count));
-        this._setIconStyles(disc, "icon");
         return disc;
       },
       createShadow() { return null; },
@@ -307,6 +313,7 @@
     const labels = labelsOf(map);
     map.palabreAreas[kind] = group;
     const tips = [];
+    if (!map.getPane("labels")) map.createPane("labels");
     group.eachLayer((part) => {
       const code = part.feature.properties.code;
       const name = labels[code];
@@ -318,7 +325,7 @@
         });
         if (name) part.bindTooltip(make("span", "", name), { sticky: true, className: "map-tip" });
       } else if (kind === "arrondissement" && name) {
-        part.bindTooltip(make("span", "", name), { permanent: true, direction: "center", className: "map-label", interactive: false });
+        part.bindTooltip(make("span", "", name), { permanent: true, direction: "center", className: "map-label", pane: "labels" });
         tips.push(part);
       }
     });
@@ -329,7 +336,7 @@
       if (!element) return;
       const box = part.getBounds();
       const wide = map.latLngToLayerPoint(box.getSouthEast()).x - map.latLngToLayerPoint(box.getNorthWest()).x;
-      element.classList.toggle("is-cramped", wide < element.offsetWidth * 0.95);
+      element.classList.toggle("is-cramped", wide < element.offsetWidth * 1.3);
     });
     map.on("zoomend", fit);
     map.whenReady(() => requestAnimationFrame(fit));
