@@ -1,0 +1,5 @@
+"""Alembic environment of the gateway."""
+
+from services.common.migrate import run_env
+
+run_env()

@@ -1,0 +1,83 @@
+"""What pages read from the projections."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+Row = dict[str, Any]
+
+_CAMPAIGN = (
+    "SELECT id, commune, title, budget, phase, phases, envelopes, published_at FROM campaigns "
+    "WHERE title IS NOT NULL"
+)
+_REPORT_COUNTS = text("SELECT status, count(*) FROM map_reports WHERE commune = :c GROUP BY status")
+_REPORTS_BY_COMMUNE = text("SELECT commune, count(*) FROM map_reports GROUP BY commune")
+_CAMPAIGNS = text(f"{_CAMPAIGN} AND commune = :c ORDER BY published_at DESC, id DESC")
+_ONE_CAMPAIGN = text(f"{_CAMPAIGN} AND id = :id")
+_PROPOSAL_COUNTS = text(
+    "SELECT status, count(*) FROM map_proposals WHERE campaign = :id GROUP BY status"
+)
+_PROPOSALS = text(
+    "SELECT id, ref, title, theme, cost, status, number, arrondissement, submitted_at "
+    "FROM map_proposals WHERE campaign = :id AND title IS NOT NULL "
+    "ORDER BY number NULLS LAST, submitted_at DESC, id"
+)
+_ELECTION = text(
+    "SELECT id, campaign, commune, ballot_type, rule, budget, opens_at, closes_at, state "
+    "FROM elections WHERE campaign = :id ORDER BY updated_at DESC LIMIT 1"
+)
+_RESULTS = text(
+    "SELECT id, campaign, commune, rule, budget, total_cost, turnout, winners, projects, "
+    "published_at FROM results WHERE campaign = :id ORDER BY published_at DESC LIMIT 1"
+)
+
+
+def report_counts(session: Session, commune: str) -> dict[str, int]:
+    """Return how many reports of a commune have each status."""
+    return {status: n for status, n in session.execute(_REPORT_COUNTS, {"c": commune})}
+
+
+def reports_by_commune(session: Session) -> dict[str, int]:
+    """Return how many reports each commune has; those without any are missing."""
+    return {commune: n for commune, n in session.execute(_REPORTS_BY_COMMUNE)}
+
+
+def campaigns(session: Session, commune: str) -> list[Row]:
+    """Return a commune's campaigns, newest first."""
+    return _rows(session.execute(_CAMPAIGNS, {"c": commune}).mappings().all())
+
+
+def campaign(session: Session, campaign_id: UUID) -> Row | None:
+    """Return one campaign."""
+    return _row(session.execute(_ONE_CAMPAIGN, {"id": campaign_id}).mappings().first())
+
+
+def proposal_counts(session: Session, campaign_id: UUID) -> dict[str, int]:
+    """Return how many proposals of a campaign have each status."""
+    return {status: n for status, n in session.execute(_PROPOSAL_COUNTS, {"id": campaign_id})}
+
+
+def proposals(session: Session, campaign_id: UUID) -> list[Row]:
+    """Return a campaign's proposals, by number, then newest first."""
+    return _rows(session.execute(_PROPOSALS, {"id": campaign_id}).mappings().all())
+
+
+def election(session: Session, campaign_id: UUID) -> Row | None:
+    """Return the election of a campaign; its ``state`` is open, closed or published."""
+    return _row(session.execute(_ELECTION, {"id": campaign_id}).mappings().first())
+
+
+def results(session: Session, campaign_id: UUID) -> Row | None:
+    """Return the published results of a campaign's election."""
+    return _row(session.execute(_RESULTS, {"id": campaign_id}).mappings().first())
+
+
+def _rows(found: Sequence[RowMapping]) -> list[Row]:
+    return [dict(row) for row in found]
+
+
+def _row(found: RowMapping | None) -> Row | None:
+    return dict(found) if found is not None else None
