@@ -12,6 +12,7 @@ from services.reports.domain import PHOTO_BYTES, PHOTO_PIXELS, PHOTO_SIDE, THUMB
 from services.reports.errors import NotAPhoto, PhotoTooLarge
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+_TOO_MANY_PIXELS = f"A photo may have {PHOTO_PIXELS // 10**6} megapixels at most."
 SIDES = {"full": PHOTO_SIDE, "thumb": THUMB_SIDE}
 
 
@@ -27,10 +28,12 @@ def encode(data: bytes) -> dict[str, bytes]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > PHOTO_PIXELS:
-                raise PhotoTooLarge(f"A photo may have {PHOTO_PIXELS // 10**6} megapixels at most.")
+                raise PhotoTooLarge(_TOO_MANY_PIXELS)
             image.draft("RGB", (PHOTO_SIDE, PHOTO_SIDE))
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except Image.DecompressionBombError:
+        raise PhotoTooLarge(_TOO_MANY_PIXELS) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise NotAPhoto from None
     found = {}
     for name, side in SIDES.items():
