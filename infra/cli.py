@@ -56,3 +56,7 @@ def _mount(name: str, target: str, summary: str) -> None:
 
 for _name, (_target, _summary) in COMMANDS.items():
     _mount(_name, _target, _summary)
+
+
+if __name__ == "__main__":
+    app()

@@ -2,10 +2,11 @@
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -27,17 +28,28 @@ def die_with_parent(sig: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
     return arm
 
 
-def free_port(preferred: int | None = None) -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on, `preferred` if it can be had."""
-    for port in (preferred, 0) if preferred else (0,):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+def free_port(preferred: int | None = None, avoid: Collection[int] = ()) -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on, `preferred` if it can be had.
+
+    Others lie below the range that Linux gives to outgoing connections: a server that is
+    started again later finds its port free.
+    """
+    candidates = random.sample(range(20_000, 32_000), 100)
+    for port in [preferred, *candidates] if preferred else candidates:
+        if port not in avoid and is_free(port):
+            return port
     raise OSError("no free port on 127.0.0.1")
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on `port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def alive(pid: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.orm import Session
 
 Row = dict[str, Any]
@@ -37,12 +37,12 @@ _RESULTS = text(
 
 def report_counts(session: Session, commune: str) -> dict[str, int]:
     """Return how many reports of a commune have each status."""
-    return {status: n for status, n in session.execute(_REPORT_COUNTS, {"c": commune})}
+    return _counts(session, _REPORT_COUNTS, {"c": commune})
 
 
 def reports_by_commune(session: Session) -> dict[str, int]:
     """Return how many reports each commune has; those without any are missing."""
-    return {commune: n for commune, n in session.execute(_REPORTS_BY_COMMUNE)}
+    return _counts(session, _REPORTS_BY_COMMUNE, {})
 
 
 def campaigns(session: Session, commune: str) -> list[Row]:
@@ -57,7 +57,7 @@ def campaign(session: Session, campaign_id: UUID) -> Row | None:
 
 def proposal_counts(session: Session, campaign_id: UUID) -> dict[str, int]:
     """Return how many proposals of a campaign have each status."""
-    return {status: n for status, n in session.execute(_PROPOSAL_COUNTS, {"id": campaign_id})}
+    return _counts(session, _PROPOSAL_COUNTS, {"id": campaign_id})
 
 
 def proposals(session: Session, campaign_id: UUID) -> list[Row]:
@@ -73,6 +73,10 @@ def election(session: Session, campaign_id: UUID) -> Row | None:
 def results(session: Session, campaign_id: UUID) -> Row | None:
     """Return the published results of a campaign's election."""
     return _row(session.execute(_RESULTS, {"id": campaign_id}).mappings().first())
+
+
+def _counts(session: Session, statement: TextClause, values: dict[str, Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in session.execute(statement, values)}
 
 
 def _rows(found: Sequence[RowMapping]) -> list[Row]:

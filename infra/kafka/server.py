@@ -33,6 +33,9 @@ PROPERTIES = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # A broker that was killed may register again only after its old session ended.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     "num.network.threads": "2",
     "num.io.threads": "4",
 }
@@ -94,6 +97,10 @@ class KafkaServer:
         except OSError:
             return None
         return pid if os.fsencode(self._properties) in command else None
+
+    def running(self) -> bool:
+        """Whether the server that this object started still runs."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def _properties(self) -> Path:

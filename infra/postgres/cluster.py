@@ -117,6 +117,10 @@ class Cluster:
         # After a crash the number may belong to somebody else by now.
         return pid if alive(pid) and pid in processes_in(self.data) else None
 
+    def running(self) -> bool:
+        """Whether the server that this object started still runs."""
+        return self._process is not None and self._process.poll() is None
+
     def url(self, database: str = DATABASE, user: str = OWNER, password: str | None = None) -> str:
         """SQLAlchemy URL of `database`; as the owner unless told otherwise."""
         return URL.create(
