@@ -15,7 +15,7 @@ from gateway.i18n import DEFAULT, LANGUAGES, catalogue
 
 HERE = Path(__file__).parent
 #: What is read for messages, and how.
-SOURCES = [("pages/**.py", "python"), ("templates/**.html", "jinja2")]
+SOURCES = [("labels.py", "python"), ("pages/**.py", "python"), ("templates/**.html", "jinja2")]
 #: Functions that mark a message: `N_` in tables whose text is translated where it is shown.
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 OPTIONS = {"templates/**.html": {"trimmed": "true", "silent": "false"}}

@@ -1,7 +1,7 @@
 """What every page uses: templates, redirects, money and dates.
 
 ``render`` gives a template: ``request``, ``person`` (:class:`gateway.session.Person` or None),
-``csrf_token`` (put it in a hidden field of every form), ``form_key`` (a fresh Idempotency-Key),
+``csrf_token`` (put it in a hidden field of every form), ``new_key()`` (a fresh Idempotency-Key),
 ``locale``, ``_`` and ``{% trans %}``, ``asset(path)``, ``now``, ``money``, ``day``, ``moment``,
 ``can(permission, commune)``.
 """
@@ -20,7 +20,7 @@ from babel import dates
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from gateway import i18n, session
+from gateway import i18n, labels, session
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -51,6 +51,13 @@ def templates(locale: str) -> jinja2.Environment:
         money=money,
         day=lambda time: day(time, locale),
         moment=lambda time: moment(time, locale),
+        labels=labels,
+        languages=i18n.LANGUAGES,
+        new_key=lambda: str(uuid4()),
+        # What a page may leave out: its commune, its place in the menus, a map, a flash.
+        **dict.fromkeys(("commune", "map", "notice")),
+        nav="",
+        places={},
     )
     return found
 
@@ -63,7 +70,6 @@ def render(request: Request, name: str, *, status: int = 200, **context: Any) ->
         "person": who,
         "can": lambda permission, commune: who is not None and who.can(permission, commune),
         "csrf_token": session.csrf_token(request),
-        "form_key": str(uuid4()),
         "now": datetime.now(TIMEZONE),
     }
     template = templates(i18n.choose(request)).get_template(name)
