@@ -35,7 +35,7 @@ from services.common.problems import NotFound
 router = APIRouter(tags=["layers"])
 
 Layer = Literal["reports", "proposals", "funded"]
-Show = Literal["all", "reports", "proposals", "funded", "none"]
+Show = Literal["all", "reports", "proposals", "funded", "none", "pin", "place"]
 
 _FEATURES = """
 SELECT coalesce((SELECT version FROM layer_versions WHERE commune = :commune AND layer = :layer), 0)
@@ -88,7 +88,11 @@ SHOWN: Mapping[Show, tuple[Layer, ...]] = {
     "proposals": ("proposals", "funded"),
     "funded": ("funded",),
     "none": (),
+    # Where one chooses a place, beside what is there already.
+    "pin": ("reports",),
+    "place": ("proposals", "funded"),
 }
+PICKERS = ("pin", "place")
 
 
 class LayerCache:
@@ -210,6 +214,7 @@ class MapCache:
                 for kind in SHOWN[show]
             ],
             self._basemap,
+            picker=show in PICKERS,
         )
 
 
