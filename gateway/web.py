@@ -3,7 +3,7 @@
 ``render`` gives a template: ``request``, ``person`` (:class:`gateway.session.Person` or None),
 ``csrf_token`` (put it in a hidden field of every form), ``new_key()`` (a fresh Idempotency-Key),
 ``locale``, ``_`` and ``{% trans %}``, ``asset(path)``, ``now``, ``money``, ``day``, ``moment``,
-``can(permission, commune)``.
+``can(permission, commune)``; and None for ``commune``, ``map`` and ``nav`` unless a page has one.
 """
 
 import hashlib
@@ -47,6 +47,8 @@ def templates(locale: str) -> jinja2.Environment:
     )
     found.globals.update(
         locale=locale,
+        languages=i18n.LANGUAGES,
+        new_key=lambda: str(uuid4()),
         asset=asset,
         money=money,
         day=lambda time: day(time, locale),
@@ -71,6 +73,7 @@ def render(request: Request, name: str, *, status: int = 200, **context: Any) ->
         "can": lambda permission, commune: who is not None and who.can(permission, commune),
         "csrf_token": session.csrf_token(request),
         "now": datetime.now(TIMEZONE),
+        **dict.fromkeys(("commune", "map", "nav")),
     }
     template = templates(i18n.choose(request)).get_template(name)
     return HTMLResponse(template.render(shared | context), status)
