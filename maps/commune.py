@@ -49,7 +49,9 @@ def commune_map(
         raise ValueError(f"an arrondissement is not of commune {commune.code}")
     drawn = StaticMap(
         told={"kind": "commune", "code": commune.code},
-        bounds=area(commune.geometry).bounds, margin=MARGIN, zooms=ZOOMS,
+        bounds=area(commune.geometry).bounds,
+        margin=MARGIN,
+        zooms=ZOOMS,
         zoom_snap=1 if basemap else 0.25,
     )
     if basemap:
@@ -89,8 +91,10 @@ def _areas(
 ) -> folium.GeoJson:
     features = [feature(outline.code, outline.geometry) for outline in outlines]
     layer = folium.GeoJson(
-        {"type": "FeatureCollection", "features": features}, control=False,
-        style_function=lambda _: {"className": f"map-{kind}"}, interactive=False,
+        {"type": "FeatureCollection", "features": features},
+        control=False,
+        style_function=lambda _: {"className": f"map-{kind}"},
+        interactive=False,
     )
     layer.add_child(Areas(kind=kind))
     return layer
@@ -99,7 +103,9 @@ def _areas(
 def _layer(spec: DataLayer) -> folium.map.Layer:
     if spec.kind in CLUSTERED:
         group: folium.map.Layer = MarkerCluster(  # type: ignore[no-untyped-call]
-            name=spec.label, show=spec.show, options=CLUSTERS,
+            name=spec.label,
+            show=spec.show,
+            options=CLUSTERS,
             icon_create_function="palabre.clusterIcon",
         )
     else:

@@ -23,12 +23,16 @@ def country_map(communes: Sequence[CommuneOutline]) -> folium.Map:
         raise ValueError("communes are missing, or one comes twice")
     whole = shapely.box(*shapely.total_bounds([area(c.geometry) for c in communes]))
     drawn = StaticMap(
-        told={"kind": "country"}, bounds=whole.bounds, margin=MARGIN,
-        zooms=ZOOMS, zoom_snap=0.25,
+        told={"kind": "country"},
+        bounds=whole.bounds,
+        margin=MARGIN,
+        zooms=ZOOMS,
+        zoom_snap=0.25,
     )
     features = [feature(commune.code, commune.geometry) for commune in communes]
     layer = folium.GeoJson(
-        {"type": "FeatureCollection", "features": features}, control=False,
+        {"type": "FeatureCollection", "features": features},
+        control=False,
         style_function=lambda _: {"className": "map-country"},
     )
     layer.add_child(Areas(kind="country")).add_to(drawn)

@@ -29,7 +29,12 @@ class StaticMap(folium.Map):
     )
 
     def __init__(
-        self, *, told: dict[str, Any], bounds: Bounds, margin: float, zooms: tuple[int, int],
+        self,
+        *,
+        told: dict[str, Any],
+        bounds: Bounds,
+        margin: float,
+        zooms: tuple[int, int],
         **options: Any,
     ) -> None:
         """Make a map without tiles that one can pan `margin` degrees beyond `bounds`.
@@ -38,15 +43,21 @@ class StaticMap(folium.Map):
         """
         west, south, east, north = (round(v, 4) for v in bounds)
         super().__init__(
-            location=[round((south + north) / 2, 4), round((west + east) / 2, 4)], tiles=None,
-            zoom_start=zooms[0], attribution_control=False, **options,
+            location=[round((south + north) / 2, 4), round((west + east) / 2, 4)],
+            tiles=None,
+            zoom_start=zooms[0],
+            attribution_control=False,
+            **options,
         )
         self.told = told
         # folium keeps zoom limits for its tiles, and there may be none.
         self.options |= {
-            "min_zoom": zooms[0], "max_zoom": zooms[1],
-            "max_bounds": [[round(south - margin, 4), round(west - margin, 4)],
-                           [round(north + margin, 4), round(east + margin, 4)]],
+            "min_zoom": zooms[0],
+            "max_zoom": zooms[1],
+            "max_bounds": [
+                [round(south - margin, 4), round(west - margin, 4)],
+                [round(north + margin, 4), round(east + margin, 4)],
+            ],
         }
         self.fitted = [[south, west], [north, east]]
 

@@ -61,7 +61,8 @@ def render_parts(drawn: folium.Map, key: str, *, picker: bool = False) -> MapPar
     lines = "\n".join(child.render() for child in figure.script._children.values()).splitlines()
     body = "\n".join(stripped for line in lines if (stripped := line.strip()))
     return MapParts(
-        html, f'"use strict";\n{body}\n',
+        html,
+        f'"use strict";\n{body}\n',
         (*stylesheets, STATIC_STYLESHEET),
         (*scripts, STATIC_SCRIPT, *([PICKER_SCRIPT] if picker else [])),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
@@ -19,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("reports", "proposals", "funded", "hotspots")
 COMMUNE_CODE = re.compile(r"[0-9]{4}")
 ARRONDISSEMENT_CODE = re.compile(r"[0-9]{4}-[0-9]{2}")
 # Words, spaces and quiet punctuation: a label ends up as HTML in Leaflet's layer control.
-LABEL = re.compile(r"[^\W_](?:[\w ,.()’\-–©]|(?<=\w)'(?=\w))*")
+LABEL = re.compile(r"(?:© )?[^\W_](?:[\w ,.()’\-–©]|(?<=\w)'(?=\w))*")
 PATH = re.compile(r"/(?!/)[\w\-./?=&%,:~]*")
 BASEMAP = re.compile(r"(?:https?://[\w\-.{}]+(?::[0-9]+)?)?/(?!/)(?:[\w\-./?=&%,:~@]|\{[a-z]\})*")
 # Decimals of a degree kept in scripts: 1 m.
@@ -35,7 +36,10 @@ def area(geometry: Mapping[str, Any]) -> BaseGeometry:
     """Return a GeoJSON Polygon or MultiPolygon as a geometry; raises ValueError for another."""
     if geometry.get("type") not in ("Polygon", "MultiPolygon"):
         raise ValueError(f"not an area: {geometry.get('type')!r}")
-    found = shape(geometry)
+    try:
+        found = shape(geometry)
+    except (ShapelyError, TypeError, IndexError, KeyError) as error:
+        raise ValueError(f"not an area: {error}") from error
     west, south, east, north = found.bounds if not found.is_empty else (float("nan"),) * 4
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise ValueError("an area needs finite degrees")

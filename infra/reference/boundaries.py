@@ -24,7 +24,10 @@ from infra.reference.geometry import multipolygon
 
 # File ending -> the GDAL driver that must recognise it; what GDAL would fetch or run is left out.
 FORMATS = {
-    ".geojson": "GeoJSON", ".json": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile",
+    ".geojson": "GeoJSON",
+    ".json": "GeoJSON",
+    ".gpkg": "GPKG",
+    ".shp": "ESRI Shapefile",
     ".fgb": "FlatGeobuf",
 }
 MAX_FEATURES = 2_000

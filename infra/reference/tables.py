@@ -140,8 +140,9 @@ def replace_boundaries(
     ]
     connection.execute(text(BOUNDARIES), {"rows": json.dumps(rows)})
     connection.execute(text(COUNTRY), {"geom": _hex(geometry.country(communes))})
-    connection.execute(text("UPDATE reference.version SET boundaries = :s, loaded_at = now()"),
-                       {"s": source})
+    connection.execute(
+        text("UPDATE reference.version SET boundaries = :s, loaded_at = now()"), {"s": source}
+    )
 
 
 @cache
@@ -161,10 +162,13 @@ def _fill(connection: Connection, *, keep_boundaries: bool) -> None:
     communes = geometry.dissolve(areas)
     light = geometry.outlines(communes)
     rows: Iterable[dict[str, Any]] = (
-        row | {
+        row
+        | {
             "aliases": [alias for alias in row["aliases"].split(";") if alias],
-            "town_lon": row["town_lon"] or None, "town_lat": row["town_lat"] or None,
-            "geom": _hex(communes[row["code"]]), "outline": _hex(light[row["code"]]),
+            "town_lon": row["town_lon"] or None,
+            "town_lat": row["town_lat"] or None,
+            "geom": _hex(communes[row["code"]]),
+            "outline": _hex(light[row["code"]]),
         }
         for row in _rows("communes.csv")
     )
