@@ -135,7 +135,7 @@ def count_by_status(session: Session, campaign_id: UUID) -> dict[Status, int]:
         .where(Proposal.campaign_id == campaign_id)
         .group_by(Proposal.status)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def save_dates(session: Session, campaign_id: UUID, dates: PhaseDates) -> None:
