@@ -1,0 +1,1 @@
+"""Voting: elections, ballots and the tally, on its own copy of the shortlisted projects."""

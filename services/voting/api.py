@@ -1,0 +1,142 @@
+"""HTTP of voting."""
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.common.auth import CurrentPrincipal
+from services.common.db import SessionDep
+from services.common.idempotency import IdempotencyKey, OnceDep
+from services.common.problems import Forbidden, Invalid, Unauthenticated, responses
+from services.voting import domain, repository, service
+from services.voting.errors import AlreadyVoted, ElectionNotFound, OverBudget, ResultsNotPublished
+from services.voting.explain import RULE_TEXT
+from services.voting.models import Election
+from services.voting.schemas import (
+    Accepted,
+    BallotIn,
+    CommuneCode,
+    ElectionDetail,
+    ElectionPage,
+    ElectionSummary,
+    Limits,
+    ProjectOut,
+    Results,
+)
+
+router = APIRouter(prefix="/api/v1/elections", tags=["voting"])
+
+
+@router.get("")
+def list_elections(
+    request: Request,
+    session: SessionDep,
+    campaign: UUID | None = None,
+    commune: CommuneCode | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=120)] = None,
+) -> ElectionPage:
+    """Elections, the last to open first; ``next`` leads to the following page."""
+    after = parse_cursor(cursor) if cursor else None
+    found = repository.elections(
+        session, campaign=campaign, commune=commune, after=after, limit=limit + 1
+    )
+    now = repository.now(session)
+    following = None
+    if len(found) > limit:
+        query = {**request.query_params, "cursor": make_cursor(found[limit - 1])}
+        following = f"{request.url.path}?{urlencode(query)}"
+    return ElectionPage(
+        items=[ElectionSummary(**_summary(e, now)) for e in found[:limit]], next=following
+    )
+
+
+@router.get("/{election_id}", responses=responses(ElectionNotFound))
+def get_election(election_id: UUID, session: SessionDep) -> ElectionDetail:
+    """One election: its projects, its limits, and the rule as it was pinned."""
+    found = service.get_election(session, election_id)
+    return ElectionDetail(
+        **_summary(found, repository.now(session)),
+        limits=Limits(minimum_choices=1, maximum_cost=found.budget),
+        rule_definition=found.definition,
+        rule_text=RULE_TEXT,
+        projects=[ProjectOut.model_validate(p) for p in found.projects],
+    )
+
+
+@router.post(
+    "/{election_id}/ballots",
+    status_code=201,
+    responses=responses(Unauthenticated, ElectionNotFound, AlreadyVoted, OverBudget),
+)
+def vote(
+    election_id: UUID,
+    body: BallotIn,
+    request: Request,
+    session: SessionDep,
+    principal: CurrentPrincipal,
+    key: IdempotencyKey,
+) -> Accepted:
+    """Vote, or change one's ballot with its ``replace_token``.
+
+    Not through ``Once``: its stored answer would join the person to the ballot (ADR 0006).
+    """
+    return service.vote(
+        session,
+        request.app.state.settings.secret.get_secret_value(),
+        principal.user_id,
+        election_id,
+        body.choices,
+        key=key,
+        replace_token=body.replace_token,
+    )
+
+
+@router.post(
+    "/{election_id}/close",
+    response_model=Results,
+    responses=responses(Unauthenticated, Forbidden, ElectionNotFound, ResultsNotPublished),
+)
+def close(
+    election_id: UUID, session: SessionDep, principal: CurrentPrincipal, once: OnceDep
+) -> Response:
+    """Close the vote, count and publish (the commune's agents)."""
+    return once.run(lambda: service.close(session, election_id, principal))
+
+
+@router.get(
+    "/{election_id}/results",
+    response_model=Results,
+    responses=responses(ElectionNotFound, ResultsNotPublished),
+)
+def results(election_id: UUID, session: SessionDep) -> dict[str, Any]:
+    """The published results."""
+    return service.results(session, election_id)
+
+
+def _summary(election: Election, now: datetime) -> dict[str, Any]:
+    window = domain.window(election.state, election.opens_at, election.closes_at, now)
+    names = ElectionSummary.model_fields.keys() - {"voting"}
+    return {"voting": window, **{name: getattr(election, name) for name in names}}
+
+
+def make_cursor(election: Election) -> str:
+    """Return an opaque place in the list."""
+    place = f"{election.opens_at.isoformat()} {election.id}"
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def parse_cursor(cursor: str) -> tuple[datetime, UUID]:
+    """Read :func:`make_cursor`'s text back; :class:`Invalid` otherwise."""
+    try:
+        at, last = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment, UUID(last)
+    except ValueError:
+        raise Invalid("This cursor is not ours.", "/cursor") from None

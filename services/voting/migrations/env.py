@@ -1,0 +1,5 @@
+"""Alembic environment of this service."""
+
+from services.common.migrate import run_env
+
+run_env()

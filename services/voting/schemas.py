@@ -1,0 +1,123 @@
+"""Shapes of the voting API."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.voting.domain import Outcome, Window
+
+CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
+
+
+class BallotIn(BaseModel):
+    """An approval ballot: project ids; ``replace_token`` to replace the ballot it was given for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    choices: list[UUID] = Field(max_length=1000)
+    replace_token: str | None = Field(None, max_length=100)
+
+
+class Accepted(BaseModel):
+    """The ballot is in: keep the token to change it until the close, and the receipt."""
+
+    receipt: str
+    replace_token: str
+    accepted_at: datetime = Field(description="only the hour")
+
+
+class ProjectOut(BaseModel):
+    """A project as it stands on the ballot."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    ref: str
+    number: int
+    title: str
+    cost: int
+    theme: str | None
+    arrondissement: str | None
+    lon: float | None
+    lat: float | None
+
+
+class Limits(BaseModel):
+    """What a ballot must keep to."""
+
+    minimum_choices: int
+    maximum_cost: int
+
+
+class ElectionSummary(BaseModel):
+    """One election in a list; ``voting`` tells whether ballots are taken now."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    campaign: UUID
+    commune: str
+    title: str
+    state: Literal["open", "closed"]
+    voting: Window
+    ballot_type: str
+    rule: str
+    rule_hash: str
+    budget: int
+    opens_at: datetime
+    closes_at: datetime
+    closed_at: datetime | None
+
+
+class ElectionDetail(ElectionSummary):
+    """One election; ``rule_hash`` is the SHA-256 of ``rule_definition`` as it is written here."""
+
+    limits: Limits
+    rule_definition: str
+    rule_text: dict[str, str]
+    projects: list[ProjectOut]
+
+
+class ElectionPage(BaseModel):
+    """A page of elections, the last to open first."""
+
+    items: list[ElectionSummary]
+    next: str | None
+
+
+class ProjectResultOut(BaseModel):
+    """How a project ended and why; ``remaining`` is the money left when its turn came."""
+
+    id: UUID
+    ref: str
+    number: int
+    title: str
+    cost: int
+    votes: int
+    rank: int
+    remaining: int
+    outcome: Outcome
+    funded: bool
+    sentence: str
+    sentence_en: str
+
+
+class Results(BaseModel):
+    """The published count; projects and ``winners`` in the order of the count."""
+
+    election: UUID
+    campaign: UUID
+    commune: str
+    title: str
+    rule: str
+    rule_hash: str
+    rule_text: dict[str, str]
+    budget: int
+    total_cost: int
+    turnout: int
+    winners: list[UUID]
+    projects: list[ProjectResultOut]
+    closed_at: datetime
+    published_at: datetime

@@ -1,0 +1,288 @@
+"""Use cases of voting. Nothing here commits: the request's session does."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+
+from sqlalchemy.orm import Session
+
+from services.common.auth import Principal
+from services.common.events import outbox
+from services.common.events.envelope import new_event
+from services.common.problems import DomainError, Invalid
+from services.voting import domain, repository, secrecy
+from services.voting.errors import (
+    AlreadyVoted,
+    BadReplaceToken,
+    ElectionClosed,
+    ElectionNotFound,
+    EmptyBallot,
+    KeyReused,
+    NotYetOpen,
+    OverBudget,
+    RepeatedProject,
+    ResultsNotPublished,
+    UnknownProject,
+    VoteOver,
+)
+from services.voting.events import (
+    ElectionClosed as ElectionClosedEvent,
+)
+from services.voting.events import (
+    ElectionOpened,
+    ProjectResult,
+    ResultsPublished,
+)
+from services.voting.explain import RULE_TEXT, sentences
+from services.voting.models import Election
+from services.voting.repository import Booth
+from services.voting.schemas import Accepted, ProjectResultOut, Results
+from services.voting.settings import Settings
+
+SOURCE = Settings.name
+MANAGE = "elections.manage"
+
+#: How a ballot came in, in Pabulib's word; other channels add theirs.
+INTERNET = "internet"
+#: Requests that one ballot remembers, so that a late retry changes nothing.
+_MARKS = 50
+
+_WINDOW_ERRORS: dict[domain.Window, type[DomainError]] = {
+    "not_yet": NotYetOpen,
+    "over": VoteOver,
+    "closed": ElectionClosed,
+}
+
+log = logging.getLogger(__name__)
+
+
+def election_id(campaign: UUID) -> UUID:
+    """Return the id of a campaign's election: the same for every delivery of its freeze."""
+    return uuid5(NAMESPACE_URL, f"palabre:election:{campaign}")
+
+
+def open_election(
+    session: Session,
+    *,
+    campaign: UUID,
+    commune: str,
+    title: str,
+    budget: int,
+    ballot_type: str,
+    rule: str,
+    opens_at: datetime,
+    closes_at: datetime,
+    projects: Sequence[dict[str, Any]],
+    traceparent: str = "",
+) -> bool:
+    """Make the election of a frozen campaign and pin its rule; False when there is one already."""
+    new = election_id(campaign)
+    counted = [domain.Project(p["number"], str(p["id"]), p["cost"]) for p in projects]
+    definition = domain.definition(rule, ballot_type, budget, counted)
+    said = ElectionOpened(
+        id=new,
+        campaign=campaign,
+        commune=commune,
+        ballot_type=ballot_type,
+        rule=rule,
+        rule_hash=domain.fingerprint(definition),
+        budget=budget,
+        opens_at=opens_at,
+        closes_at=closes_at,
+    )
+    values = {**said.model_dump(), "title": title, "definition": definition}
+    if not repository.add_election(session, {**values, "state": "open", "version": 1}, projects):
+        log.warning("campaign %s was frozen again: its election stays as it is", campaign)
+        return False
+    outbox.append(session, [new_event(SOURCE, new, commune, 1, said, traceparent)])
+    return True
+
+
+def get_election(session: Session, election: UUID) -> Election:
+    """Return an election or raise :class:`ElectionNotFound`."""
+    found = repository.get(session, election)
+    if found is None:
+        raise ElectionNotFound
+    return found
+
+
+def vote(
+    session: Session,
+    secret: str,
+    voter: UUID,
+    election: UUID,
+    choices: Sequence[UUID],
+    *,
+    key: UUID | None = None,
+    replace_token: str | None = None,
+    method: str = INTERNET,
+) -> Accepted:
+    """Take a ballot, replace one, or answer a retry; all or nothing.
+
+    ``key`` is the client's random Idempotency-Key. It is not stored: the token and the receipt
+    follow from it, so that a retry finds its ballot and nobody else does.
+    """
+    booth = repository.enter_booth(session, election, choices)
+    if booth is None:
+        raise ElectionNotFound
+    refusal = _WINDOW_ERRORS.get(
+        domain.window(booth.state, booth.opens_at, booth.closes_at, booth.now)
+    )
+    numbers = _numbers(booth, choices)
+    key = key or uuid4()
+    slip = (
+        secrecy.slip_of(secret, election, voter, replace_token)
+        if replace_token
+        else secrecy.new_slip(secret, election, voter, key)
+    )
+    if slip is None:
+        raise BadReplaceToken
+    mark = secrecy.mark(secret, slip, key, numbers)
+    if refusal is None and not replace_token:
+        hour = repository.cast(
+            session,
+            election,
+            voter=secrecy.roll_entry(secret, election, voter),
+            method=method,
+            choices=numbers,
+            replace_hash=slip.replace_hash,
+            receipt=slip.receipt,
+            mark=mark,
+        )
+        if hour is not None:
+            return Accepted(receipt=slip.receipt, replace_token=slip.token, accepted_at=hour)
+    ballot = repository.lock_ballot(session, election, slip.replace_hash)
+    known = secrecy.earlier(ballot.marks, mark) if ballot else None
+    if known is False:
+        raise KeyReused
+    if ballot and (known or (replace_token and refusal is None)):
+        if not known:
+            ballot.choices = numbers
+            ballot.marks = [*ballot.marks[1 - _MARKS :], mark]
+        return Accepted(
+            receipt=slip.receipt, replace_token=slip.token, accepted_at=ballot.accepted_hour
+        )
+    if refusal:
+        # A voter who never got the answer learns that the ballot counts.
+        counted = repository.has_receipt(session, election, slip.receipt)
+        raise refusal(**({"receipt": slip.receipt} if counted else {}))
+    raise BadReplaceToken if replace_token else AlreadyVoted
+
+
+def _numbers(booth: Booth, choices: Sequence[UUID]) -> list[int]:
+    """Return the numbers of the chosen projects in order, or raise what is wrong with them."""
+    ids = [str(choice) for choice in choices]
+    costs = {name: cost for name, (_, cost) in booth.projects.items()}
+    fault = domain.fault(ids, costs, booth.budget)
+    match fault:
+        case None:
+            return sorted(booth.projects[name][0] for name in ids)
+        case domain.Fault("empty"):
+            raise EmptyBallot("Choose at least one project.", "/choices")
+        case domain.Fault("unknown", place):
+            raise UnknownProject("This project is not on the ballot.", f"/choices/{place}")
+        case domain.Fault("repeated", place):
+            raise RepeatedProject("This project is chosen twice.", f"/choices/{place}")
+        case domain.Fault("over_budget", _, total):
+            detail = f"These projects cost {total} FCFA; the budget is {booth.budget} FCFA."
+            raise OverBudget(detail, "/choices", total=total, budget=booth.budget)
+    raise Invalid("These choices are no ballot.", "/choices")
+
+
+def close(session: Session, election: UUID, agent: Principal) -> Results:
+    """Close the vote, count, publish, and destroy what could link a voter to a ballot.
+
+    A ballot under way is waited for and counted; one that comes later is refused.
+    """
+    agent.require(MANAGE, get_election(session, election).commune)
+    found = repository.own_poll(session, election)
+    now = repository.now(session)
+    if found.state != "open":
+        raise ElectionClosed
+    if now < found.opens_at:
+        raise NotYetOpen("The vote has not begun: it cannot be closed yet.")
+    roll, ballots, receipts = repository.counts(session, election)
+    if not roll == ballots == receipts:
+        raise RuntimeError(f"election {election}: {roll} voters, {ballots} ballots, {receipts}")
+    results = _count(session, found, turnout=ballots, now=now)
+    repository.unlink(session, election)
+    found.state, found.closed_at = "closed", now
+    found.results = results.model_dump(mode="json")
+    found.version += 2
+    about = {"id": found.id, "campaign": found.campaign, "commune": found.commune}
+    closed = ElectionClosedEvent(**about, closed_at=now)
+    published = ResultsPublished(
+        **about,
+        rule=found.rule,
+        budget=found.budget,
+        total_cost=results.total_cost,
+        turnout=results.turnout,
+        winners=results.winners,
+        projects=[
+            ProjectResult(**p.model_dump(include=set(ProjectResult.model_fields)))
+            for p in results.projects
+        ],
+        published_at=now,
+    )
+    outbox.append(
+        session,
+        [
+            new_event(SOURCE, found.id, found.commune, found.version - 1, closed),
+            new_event(SOURCE, found.id, found.commune, found.version, published),
+        ],
+    )
+    return results
+
+
+def _count(session: Session, election: Election, *, turnout: int, now: datetime) -> Results:
+    """Apply the pinned rule to the ballots."""
+    known = {p.number: p for p in election.projects}
+    projects = [domain.Project(p.number, str(p.id), p.cost) for p in known.values()]
+    pinned = domain.definition(election.rule, election.ballot_type, election.budget, projects)
+    if domain.fingerprint(pinned) != election.rule_hash:
+        raise RuntimeError(f"election {election.id} is not what was pinned when it opened")
+    ballots = repository.merged_ballots(session, election.id)
+    result = domain.RULES[election.rule](projects, ballots, election.budget)
+    said = sentences(result)
+    return Results(
+        election=election.id,
+        campaign=election.campaign,
+        commune=election.commune,
+        title=election.title,
+        rule=election.rule,
+        rule_hash=election.rule_hash,
+        rule_text=RULE_TEXT,
+        budget=election.budget,
+        total_cost=int(result.total_cost),
+        turnout=turnout,
+        winners=[known[p.number].id for p in result.winners],
+        projects=[
+            ProjectResultOut(
+                id=known[r.project.number].id,
+                ref=known[r.project.number].ref,
+                number=r.project.number,
+                title=known[r.project.number].title,
+                cost=int(r.project.cost),
+                votes=int(r.votes),
+                rank=r.rank,
+                remaining=int(r.remaining),
+                outcome=r.outcome,
+                funded=r.outcome == "funded",
+                sentence=said[r.project.number].fr,
+                sentence_en=said[r.project.number].en,
+            )
+            for r in result.rounds
+        ],
+        closed_at=now,
+        published_at=now,
+    )
+
+
+def results(session: Session, election: UUID) -> dict[str, Any]:
+    """Return the results as they were published; :class:`ResultsNotPublished` before."""
+    found = get_election(session, election).results
+    if found is None:
+        raise ResultsNotPublished
+    return found
