@@ -47,8 +47,6 @@ def templates(locale: str) -> jinja2.Environment:
     )
     found.globals.update(
         locale=locale,
-        languages=i18n.LANGUAGES,
-        new_key=lambda: str(uuid4()),
         asset=asset,
         money=money,
         day=lambda time: day(time, locale),
@@ -73,7 +71,6 @@ def render(request: Request, name: str, *, status: int = 200, **context: Any) ->
         "can": lambda permission, commune: who is not None and who.can(permission, commune),
         "csrf_token": session.csrf_token(request),
         "now": datetime.now(TIMEZONE),
-        **dict.fromkeys(("commune", "map", "nav")),
     }
     template = templates(i18n.choose(request)).get_template(name)
     return HTMLResponse(template.render(shared | context), status)
