@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Makes sure that one thing is on this machine: infra/install.sh python|node|postgres|chromium|maven
+# Installs a Debian or Ubuntu package only when it is missing, and only as root.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# install WHAT PACKAGE...: as root with apt, install; otherwise say exactly what to type.
+install() {
+  local what=$1
+  shift
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "palabre needs $what. As root, type:  apt-get install $*" >&2
+    exit 1
+  fi
+  echo "installing $what ($*)"
+  apt_get install -y --no-install-recommends "$@"
+}
+
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >/dev/null
+}
+
+# The lists of packages, once an hour at most.
+refresh() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mmin -60 -print -quit 2>/dev/null)" ] ||
+    apt_get update
+}
+
+python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      if ! "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+        refresh
+        install "Python's venv" "$("$candidate" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')"
+      fi
+      "$candidate" -m venv .venv
+      return
+    fi
+  done
+  echo "palabre needs Python 3.11 or newer. As root, type:  apt-get install python3 python3-venv" >&2
+  exit 1
+}
+
+node() {
+  command -v npm >/dev/null && return
+  refresh
+  install "Node.js and npm" nodejs npm
+}
+
+maven() {
+  command -v mvn >/dev/null && command -v java >/dev/null && return
+  refresh
+  install "Java and Maven" maven default-jre-headless
+}
+
+chromium() {
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null && return
+  refresh
+  install "a browser for the tests" chromium fonts-dejavu-core
+}
+
+has_postgis() {
+  local control
+  for control in /usr/share/postgresql/*/extension/postgis.control; do
+    [ -e "$control" ] && [ -x "/usr/lib/postgresql/$(basename "${control%/extension/*}")/bin/postgres" ] &&
+      return
+  done
+  command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/postgres" ] &&
+    [ -e "$(pg_config --sharedir)/extension/postgis.control" ]
+}
+
+postgres() {
+  has_postgis && return
+  refresh
+  local version
+  # Beside a server that is there already, or the distribution's own version.
+  version=$(ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -1)
+  if [ -z "$version" ] || ! apt-cache show "postgresql-$version-postgis-3" >/dev/null 2>&1; then
+    version=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -1)
+  fi
+  # Palabre runs its own cluster: on a machine without PostgreSQL, no other shall start.
+  local quiet=/etc/postgresql-common/createcluster.d/palabre.conf
+  if [ "$(id -u)" = 0 ] && [ ! -d /etc/postgresql ]; then
+    mkdir -p "$(dirname "$quiet")"
+    echo "create_main_cluster = false" >"$quiet"
+    trap 'rm -f "$quiet"' EXIT
+  fi
+  install "PostgreSQL with PostGIS" "postgresql-${version:-NN}" "postgresql-${version:-NN}-postgis-3"
+}
+
+case ${1:-} in
+  python | node | postgres | chromium | maven) "$1" ;;
+  *) echo "usage: $0 python|node|postgres|chromium|maven" >&2 && exit 2 ;;
+esac
