@@ -260,6 +260,13 @@ def child(url: str, transport: str, servers: str, source: str, sink: str, death:
     subscribe(settings, world.engine, consumer).run(threading.Event())
 
 
+def serve(url: str, servers: str, source: str, sink: str) -> None:
+    """Be a process that relays and consumes through Kafka until it is killed."""
+    settings = Settings(_env_file=None, events="kafka", kafka_bootstrap_servers=servers)
+    with World(url, settings, source, sink).consuming():
+        threading.Event().wait()
+
+
 def relay_child(url: str, servers: str, source: str) -> None:
     """Be a relay that kills itself after its first batch is acknowledged, before it is recorded."""
     from services.common.events import kafka
