@@ -65,6 +65,6 @@ def _forms(string: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    messages = extract()
     for name in LANGUAGES:
+        messages = extract()  # each catalogue takes the messages themselves
         print(f"{name}: {len(messages)} messages, {update(name, messages)} to translate")

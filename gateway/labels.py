@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "a message, translated later"
+def N_(text: str) -> str:
     """Mark a message."""
     return text
 
@@ -44,8 +44,7 @@ STATUSES: Mapping[str, Label] = {
     "rejected": Label(N_("Rejeté"), "x", "stone"),
     "reopened": Label(N_("Rouvert"), "refresh", "clay"),
 }
-#: What the mairie still has to answer; the desk's first view.
-TO_DO = ("received", "reopened", "acknowledged", "in_progress")
+
 
 REASONS: Mapping[str, str] = {
     "not_public_domain": N_("Ce n'est pas sur le domaine public"),

@@ -1,0 +1,231 @@
+"""What pages share: forms shown again with what is wrong, features made readable, paging."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from fastapi import Request
+
+from gateway.errors import ServiceProblem
+from gateway.labels import N_
+from gateway.places import Places
+from gateway.web import gettext
+
+Json = dict[str, Any]
+PAGE = 20
+#: Statuses of reports that still wait for something.
+OPEN = ("received", "acknowledged", "in_progress", "reopened")
+
+
+class Blank(dict[str, str]):
+    """A mapping where what is missing is the empty text, for templates."""
+
+    def __missing__(self, _: str) -> str:
+        return ""
+
+
+@dataclass
+class Form:
+    """A form's values as they were sent, one sentence per field that is wrong, and one above."""
+
+    values: Blank = field(default_factory=Blank)
+    errors: Blank = field(default_factory=Blank)
+    notice: str = ""
+
+    @classmethod
+    def of(cls, sent: Mapping[str, Any]) -> "Form":
+        """Keep the text fields that were sent."""
+        return cls(Blank({k: v.strip() for k, v in sent.items() if isinstance(v, str)}))
+
+    @property
+    def bad(self) -> bool:
+        """Tell whether something is wrong."""
+        return bool(self.errors or self.notice)
+
+
+#: A service's refusal → the field it is shown at ("" above the form), and the sentence.
+REFUSALS: Mapping[str, tuple[str, str]] = {
+    "outside_country": ("place", N_("Ce lieu n'est pas au Bénin. Choisissez-le de nouveau.")),
+    "commune_too_far": ("place", N_("Ce lieu est trop loin de cette commune.")),
+    "outside_commune": ("place", N_("Ce lieu est hors de la commune.")),
+    "unknown_arrondissement": ("arrondissement", N_("Choisissez un arrondissement de la liste.")),
+    "photo_too_large": ("photos", N_("Cette photo est trop lourde : 10 Mo au plus.")),
+    "too_large": ("photos", N_("Cette photo est trop lourde : 10 Mo au plus.")),
+    "not_a_photo": ("photos", N_("Ce fichier n'est pas une photo JPEG, PNG ou WebP.")),
+    "unknown_photo": ("photos", N_("La photo n'a pas été reçue. Choisissez-la de nouveau.")),
+    "bad_code": ("code", N_("Ce code est faux, déjà utilisé ou trop ancien.")),
+    "too_many": ("", N_("Trop d'essais en peu de temps. Réessayez dans une heure.")),
+    "over_budget": ("", N_("Le total dépasse le budget.")),
+    "wrong_phase": ("", N_("L'étape de la campagne ne permet plus cela.")),
+    "nothing_to_vote": ("", N_("Aucun projet n'est retenu : rien à voter.")),
+    "already_reviewed": ("", N_("Ce projet a déjà été étudié.")),
+    "transition_not_allowed": ("", N_("L'état du signalement a changé entre-temps.")),
+    "empty_ballot": ("choices", N_("Choisissez au moins un projet.")),
+    "unknown_project": ("choices", N_("Un projet choisi n'est plus sur le bulletin.")),
+    "already_voted": (
+        "replace_token",
+        N_("Vous avez déjà voté. Pour changer, donnez le code de remplacement de votre reçu."),
+    ),
+    "bad_replace_token": ("replace_token", N_("Ce code de remplacement n'est pas le vôtre.")),
+    "vote_not_open": ("", N_("Le vote n'a pas encore commencé.")),
+    "vote_over": ("", N_("Le vote est terminé.")),
+    "election_closed": ("", N_("Le vote est terminé.")),
+}
+#: A field a service found wrong, by name.
+FIELDS: Mapping[str, str] = {
+    "phone": N_("Ce numéro n'est pas valable : dix chiffres, qui commencent par 01."),
+    "code": N_("Le code a six chiffres."),
+    "description": N_("Écrivez au moins quelques mots, 4 000 signes au plus."),
+    "title": N_("Donnez un titre de 120 signes au plus."),
+    "category": N_("Choisissez une catégorie."),
+    "landmark": N_("Le repère est trop long."),
+    "estimated_cost": N_("Donnez un montant en chiffres, pas plus que le budget."),
+    "cost": N_("Donnez un montant en chiffres, pas plus que le budget."),
+    "budget": N_("Donnez un montant en chiffres, par exemple 25 000 000."),
+    "reason": N_("Dites pourquoi."),
+    "outcome": N_("Choisissez une conclusion."),
+    "status": N_("Choisissez le nouvel état."),
+    "phases": N_("Les dates se suivent sans se chevaucher."),
+}
+_OTHER = N_("Cela n'a pas pu être enregistré. Vérifiez et réessayez.")
+
+
+def refuse(request: Request, form: Form, problem: ServiceProblem, **at: str) -> Form:
+    """Write a service's refusal on the form; ``at`` gives a code another field.
+
+    What the form cannot mend (not found, not allowed, a service's own failure) is raised again.
+    """
+    if problem.status in (403, 404) or problem.status >= 500:
+        raise problem
+    _ = gettext(request)
+    if problem.code in REFUSALS:
+        name, text = REFUSALS[problem.code]
+        name = at.get(problem.code, name)
+        if name:
+            form.errors[name] = _(text)
+        else:
+            form.notice = _(text)
+        return form
+    if problem.status == 401:
+        raise problem
+    for error in problem.errors:
+        name = str(error.get("pointer", "")).strip("/").split("/")[0]
+        if name in FIELDS:
+            form.errors[name] = _(FIELDS[name])
+    if not form.errors:
+        form.notice = _(_OTHER)
+    return form
+
+
+def amount(text: str) -> int | None:
+    """Read whole francs as people write them (``25 000 000``, ``25.000.000 FCFA``), or None."""
+    plain = "".join(text.upper().replace("FCFA", "").replace("F CFA", "").split())
+    digits = plain.replace("\u202f", "").replace(".", "").replace(",", "").removesuffix("F")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 14 else None
+
+
+def point(form: Form) -> tuple[float, float] | None:
+    """Read the chosen longitude and latitude in degrees, or None."""
+    try:
+        lon, lat = float(form.values["lon"]), float(form.values["lat"])
+    except ValueError:
+        return None
+    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 else None
+
+
+def place_names(places: Places, commune: str) -> dict[str, str]:
+    """Return the commune's arrondissements, code to name."""
+    return {part.code: part.name for part in places.arrondissements(commune)}
+
+
+def located(item: Json, names: Mapping[str, str]) -> Json:
+    """Return ``item`` with ``place``: the landmark and the arrondissement, in words."""
+    words = [item.get("landmark") or "", names.get(item.get("arrondissement") or "", "")]
+    return {**item, "place": ", ".join(word for word in words if word)}
+
+
+def reports_of(collection: Json, names: Mapping[str, str]) -> list[Json]:
+    """Return the reports of a FeatureCollection as list items."""
+    items = (feature["properties"] for feature in collection["features"])
+    return [{**located(item, names), "thumb": item.get("photo")} for item in items]
+
+
+def proposals_of(collection: Json, names: Mapping[str, str]) -> list[Json]:
+    """Return the proposals of a FeatureCollection as list items; the reviewed cost counts first."""
+    items = (feature["properties"] for feature in collection["features"])
+    return [
+        {**located(item, names), "cost": item.get("cost") or item["estimated_cost"]}
+        for item in items
+    ]
+
+
+def following(base: str, kept: Mapping[str, str], answer: Json) -> str | None:
+    """Return the page after this one: ``answer``'s cursor on our own path."""
+    cursor = parse_qs(urlsplit(answer.get("next") or "").query).get("cursor")
+    if not cursor:
+        return None
+    query = {k: v for k, v in kept.items() if v} | {"cursor": cursor[0]}
+    return f"{base}?{urlencode(query)}"
+
+
+def timeline(campaign: Json) -> list[Json]:
+    """Return the planned phases, each ``done``, ``now`` or ``later``."""
+    order = list(PHASE_ORDER)
+    present = order.index(campaign["phase"])
+    planned = {step["phase"]: step for step in campaign["phases"]}
+    planned.setdefault(campaign["phase"], {})
+    steps = []
+    for at, name in enumerate(order):
+        if name in planned:
+            dates = {"opens_at": None, "closes_at": None} | planned[name]
+            state = "done" if at < present else "now" if at == present else "later"
+            steps.append({**dates, "phase": name, "state": state})
+    return steps
+
+
+PHASE_ORDER = (
+    "preparation",
+    "ideas",
+    "review",
+    "revision",
+    "vote",
+    "results",
+    "works",
+    "closed",
+)
+
+
+def until(campaign: Json) -> str | None:
+    """Return when the present phase is planned to end."""
+    found = (p["closes_at"] for p in campaign["phases"] if p["phase"] == campaign["phase"])
+    return next(found, None)
+
+
+#: What a citizen can do in a phase: the words, and where under the campaign.
+ACTIONS: Mapping[str, tuple[str, str]] = {
+    "ideas": (N_("Proposer un projet"), "/proposer"),
+    "vote": (N_("Voter"), "/vote"),
+    "results": (N_("Voir les résultats"), "/resultats"),
+    "works": (N_("Voir les travaux"), "/resultats"),
+    "closed": (N_("Voir les résultats"), "/resultats"),
+}
+_LOOK = (N_("Voir la campagne"), "")
+
+
+def told(campaign: Json, _: Callable[[str], str]) -> Json:
+    """Return ``campaign`` with what its pages say of it: timeline, end and call to action."""
+    text, tail = ACTIONS.get(campaign["phase"], _LOOK)
+    action = {"text": _(text), "href": f"/budget/{campaign['id']}{tail}"}
+    return {
+        **campaign,
+        "timeline": timeline(campaign),
+        "until": until(campaign),
+        "action": action,
+    }
+
+
+def foremost(campaigns: Iterable[Json]) -> Json | None:
+    """Return the campaign to show first: the one that asks something of citizens now."""
+    rank = ("vote", "ideas", "results", "review", "revision", "works", "preparation", "closed")
+    return min(campaigns, key=lambda c: rank.index(c["phase"]), default=None)
