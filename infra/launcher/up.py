@@ -39,6 +39,7 @@ class Launcher:
         self._cluster = Cluster(home / "postgres", log=_say)
         self._kafka: KafkaServer | None = None
         self._settings: dict[str, str] = {}
+        self._make = make_above_us()
 
     def run(self) -> None:
         """Start everything, say so, watch until a signal comes, stop everything."""
@@ -126,6 +127,8 @@ class Launcher:
         """Serve the children for a moment; start a server again that died."""
         assert self._supervisor is not None  # noqa: S101 - made by _start
         self._supervisor.step(0.5)
+        if self._make is not None and not waits_for_us(self._make):
+            raise Stop
         if not self._cluster.running():
             _say("PostgreSQL ended; started again")
             before = self._cluster.url()
@@ -168,6 +171,30 @@ def _alone(home: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def make_above_us() -> int | None:
+    """Pid of the `make` that started this process, None when it was something else."""
+    parent = os.getppid()
+    try:
+        name = Path(f"/proc/{parent}/comm").read_text().strip()
+    except OSError:
+        return None
+    return parent if name in ("make", "gmake") else None
+
+
+def waits_for_us(make: int) -> bool:
+    """Whether `make` still runs and nobody interrupted it.
+
+    An interrupt sent to make alone (not typed at the keyboard) is not passed on: make stops
+    catching it and waits for us. A make that was killed leaves us to another parent.
+    """
+    if os.getppid() != make:
+        return False
+    status = Path(f"/proc/{make}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    return bool((caught | ignored) & (1 << (signal.SIGINT - 1)))
 
 
 def _answers(url: str) -> bool:
