@@ -52,6 +52,7 @@
   };
   const language = document.documentElement.lang.slice(0, 2) === "en" ? "en" : "fr";
   const words = WORDS[language];
+  const number = new Intl.NumberFormat(language);
   const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric", timeZone: "Africa/Porto-Novo" });
 
   // Status -> tone; map.css gives each tone its colour.
@@ -132,6 +133,7 @@
     box.appendChild(make("h3", "pin-title", p.title || say(p.category)));
     const facts = box.appendChild(make("p", "pin-facts"));
     facts.appendChild(make("span", `pin-status tone-${TONES[p.status] || "sky"}`, say(p.status)));
+    if (Number.isFinite(p.cost)) facts.appendChild(make("span", "pin-cost", `${number.format(p.cost)} FCFA`));
     const date = new Date(p.created_at);
     if (!isNaN(date)) facts.appendChild(make("time", "", day.format(date))).dateTime = p.created_at;
     if (p.ref) {
@@ -149,7 +151,7 @@
       createIcon() {
         const kind = cluster.getAllChildMarkers()[0].options.properties.kind;
         const disc = dressed(this, `cluster cluster-${kind === "proposal" ? "proposal" : "report"}`);
-        disc.appendChild(make("span", "", new Intl.NumberFormat(language).format(count)));
+        disc.appendChild(make("span", "", number.format(count)));
         disc.setAttribute("aria-label", say("group", count));
         return disc;
       },

@@ -17,6 +17,7 @@ from tests.unit.maps.outlines import real, square
 
 pytestmark = pytest.mark.e2e
 GATEWAY = Path(__file__).parents[3] / "gateway"
+POLICY = "default-src 'self'; img-src 'self' data:"
 EVIL = '<img src=x onerror=alert(1)> ${alert(1)} `" </script>'
 LABELS = {"0801-05": "1er arrondissement", "0801-10": EVIL, "0801": "Cotonou", "0405": "Parakou"}
 
@@ -60,9 +61,7 @@ class Site:
                     return
                 self.send_response(200)
                 self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                self.send_header(
-                    "Content-Security-Policy", "default-src 'self'; img-src 'self' data:"
-                )
+                self.send_header("Content-Security-Policy", POLICY)
                 self.end_headers()
                 self.wfile.write(body.encode())
 
@@ -86,7 +85,8 @@ class Site:
             "text/html",
             (
                 f'<!doctype html><html lang="fr"><head><title>Carte</title>{links}{scripts}</head>'
-                f'<body><div data-labels="{labels}" {around}>{parts.html}</div>{after}</body></html>'
+                f'<body><div data-labels="{labels}" {around}>{parts.html}</div>'
+                f"{after}</body></html>"
             ),
         )
 
@@ -145,7 +145,7 @@ def test_pins_are_reached_by_keyboard_and_their_text_is_text(
         commune(
             [
                 pin("A-1", 2.40, 6.37),
-                pin("B-2", 2.45, 6.36, kind="proposal", status="funded", title=EVIL),
+                pin("B-2", 2.45, 6.36, kind="proposal", status="funded", title=EVIL, cost=4500000),
             ]
         )
     )
@@ -153,14 +153,14 @@ def test_pins_are_reached_by_keyboard_and_their_text_is_text(
     first.focus()
     page.keyboard.press("Enter")
     card = page.locator(".pin-card")
-    assert (
-        card.get_by_role("link", name="Voir le détail").get_attribute("href") == "/signalements/A-1"
-    )
+    link = card.get_by_role("link", name="Voir le détail")
+    assert link.get_attribute("href") == "/signalements/A-1"
     assert card.locator("time").inner_text() == "20 novembre 2026"
     page.keyboard.press("Escape")
     page.locator(".pin-proposal").focus()
     page.keyboard.press("Enter")
     assert page.locator(".pin-card h3").last.inner_text() == EVIL
+    assert page.locator(".pin-cost").inner_text().split() == ["4", "500", "000", "FCFA"]
     assert page.locator(".leaflet-labels-pane").get_by_text(EVIL).count() == 1
     assert page.get_by_role("button", name="Zoomer").first.is_visible()
 
