@@ -13,7 +13,13 @@ from services.common.db import SessionDep
 from services.common.idempotency import IdempotencyKey, OnceDep
 from services.common.problems import Forbidden, Invalid, Unauthenticated, responses
 from services.voting import domain, repository, service
-from services.voting.errors import AlreadyVoted, ElectionNotFound, OverBudget, ResultsNotPublished
+from services.voting.errors import (
+    AlreadyVoted,
+    ElectionClosed,
+    ElectionNotFound,
+    OverBudget,
+    ResultsNotPublished,
+)
 from services.voting.explain import RULE_TEXT
 from services.voting.models import Election
 from services.voting.schemas import (
@@ -99,7 +105,7 @@ def vote(
 @router.post(
     "/{election_id}/close",
     response_model=Results,
-    responses=responses(Unauthenticated, Forbidden, ElectionNotFound, ResultsNotPublished),
+    responses=responses(Unauthenticated, Forbidden, ElectionNotFound, ElectionClosed),
 )
 def close(
     election_id: UUID, session: SessionDep, principal: CurrentPrincipal, once: OnceDep

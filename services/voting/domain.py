@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 Amount = int | Fraction
 Outcome = Literal["funded", "does_not_fit", "too_few_votes"]
+FaultKind = Literal["empty", "unknown", "repeated", "over_budget"]
 Window = Literal["not_yet", "open", "over", "closed"]
 
 #: A project nobody voted for is not funded, however much money is left.
@@ -164,7 +165,7 @@ def window(state: str, opens_at: datetime, closes_at: datetime, now: datetime) -
 class Fault:
     """Why choices are no ballot; ``place`` is the index of the choice at fault, if it is one."""
 
-    kind: Literal["empty", "unknown", "repeated", "over_budget"]
+    kind: FaultKind
     place: int | None = None
     total: int = 0
 

@@ -154,7 +154,7 @@ class _Reader:
             found[name] = Project(len(found) + 1, name, cost)
             if counted in fields:
                 official[name] = self._number(fields[counted], counted)
-            if fields.get("selected", "0") not in ("0", "1", "2", "3"):
+            if fields.get("selected", "0") not in ("0", "1"):
                 raise self.fail(f"selected is {fields['selected']!r}, not 0 or 1")
             if fields.get("selected") == "1":
                 selected.add(name)

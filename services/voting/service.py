@@ -55,6 +55,16 @@ _WINDOW_ERRORS: dict[domain.Window, type[DomainError]] = {
     "closed": ElectionClosed,
 }
 
+_FAULTS: dict[domain.FaultKind, tuple[type[Invalid], str]] = {
+    "empty": (EmptyBallot, "Choose at least one project."),
+    "unknown": (UnknownProject, "This project is not on the ballot."),
+    "repeated": (RepeatedProject, "This project is chosen twice."),
+    "over_budget": (
+        OverBudget,
+        "These projects cost {total} FCFA; the budget is {budget} FCFA.",
+    ),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -176,19 +186,12 @@ def _numbers(booth: Booth, choices: Sequence[UUID]) -> list[int]:
     ids = [str(choice) for choice in choices]
     costs = {name: cost for name, (_, cost) in booth.projects.items()}
     fault = domain.fault(ids, costs, booth.budget)
-    match fault:
-        case None:
-            return sorted(booth.projects[name][0] for name in ids)
-        case domain.Fault("empty"):
-            raise EmptyBallot("Choose at least one project.", "/choices")
-        case domain.Fault("unknown", place):
-            raise UnknownProject("This project is not on the ballot.", f"/choices/{place}")
-        case domain.Fault("repeated", place):
-            raise RepeatedProject("This project is chosen twice.", f"/choices/{place}")
-        case domain.Fault("over_budget", _, total):
-            detail = f"These projects cost {total} FCFA; the budget is {booth.budget} FCFA."
-            raise OverBudget(detail, "/choices", total=total, budget=booth.budget)
-    raise Invalid("These choices are no ballot.", "/choices")
+    if fault is None:
+        return sorted(booth.projects[name][0] for name in ids)
+    error, detail = _FAULTS[fault.kind]
+    place = "" if fault.place is None else f"/{fault.place}"
+    sums = {"total": fault.total, "budget": booth.budget} if fault.total else {}
+    raise error(detail.format(**sums), f"/choices{place}", **sums)
 
 
 def close(session: Session, election: UUID, agent: Principal) -> Results:

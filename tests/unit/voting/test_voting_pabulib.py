@@ -65,7 +65,7 @@ def test_a_good_file(tmp_path: Path) -> None:
         Ballot(((2, 1),)),
     )
     assert found.voters == 4
-    assert found.selected == {"p1", "p3"}
+    assert found.selected == frozenset({"p1", "p3"})
     assert found.official == {"p1": 3, "p2": 2, "p3": 2}
 
 

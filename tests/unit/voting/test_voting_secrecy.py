@@ -6,8 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.voting import secrecy
+from services.voting.settings import Settings
 
 pytestmark = pytest.mark.unit
 
@@ -55,3 +57,15 @@ def test_marks_tell_a_retry_from_a_key_used_again() -> None:
     assert secrecy.earlier(kept, secrecy.mark(SECRET, slip, key, [1])) is False
     assert secrecy.earlier(kept, secrecy.mark(SECRET, slip, other, [1, 2])) is None
     assert secrecy.mark(SECRET, slip, key, [1, 12]) != secrecy.mark(SECRET, slip, key, [11, 2])
+
+
+@pytest.mark.parametrize("secret", [None, "short"])
+def test_the_service_does_not_start_without_a_real_secret(
+    monkeypatch: pytest.MonkeyPatch, secret: str | None
+) -> None:
+    monkeypatch.setenv("PALABRE_VOTING_DATABASE_URL", "postgresql://")
+    monkeypatch.delenv("PALABRE_VOTING_SECRET", raising=False)
+    if secret:
+        monkeypatch.setenv("PALABRE_VOTING_SECRET", secret)
+    with pytest.raises(ValidationError, match="PALABRE_VOTING_SECRET"):
+        Settings(_env_file=None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.voting import domain
-from services.voting.domain import Ballot, Project, approval
+from services.voting.domain import Amount, Ballot, Project, approval
 from services.voting.explain import RULE_TEXT, sentences
 
 pytestmark = pytest.mark.unit
@@ -45,7 +45,8 @@ def naive_winners(projects: list[Project], ballots: list[Ballot], budget: int) -
             return one.cost < other.cost
         return one.number < other.number
 
-    left, waiting, winners = budget, list(projects), []
+    left: Amount = budget
+    waiting, winners = list(projects), []
     while waiting:
         best = waiting[0]
         for project in waiting:
