@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from sqlalchemy import create_engine, make_url
 
+from infra.launcher.environment import make_signing_key, read_env
 from infra.postgres.bootstrap import SERVICES, bootstrap
 from infra.reference import load
 from services.common.migrate import ROOT, upgrade
@@ -49,9 +50,10 @@ cli = typer.Typer(add_completion=False)
 
 @cli.command()
 def main() -> None:
-    """Make roles and schemas, load the communes, migrate every service."""
-    from infra.launcher.environment import read_env
-
+    """Make roles and schemas, load the communes, migrate every service, make the signing key."""
     env_file = Path(os.environ.get("PALABRE_ENV_FILE", ".palabre/env"))
-    set_up(read_env(env_file) | os.environ)
+    environment = {**read_env(env_file), **os.environ}
+    set_up(environment)
+    if key := environment.get("PALABRE_ACCOUNTS_SIGNING_KEY_FILE"):
+        make_signing_key(Path(key))
     typer.echo("the database is ready")
