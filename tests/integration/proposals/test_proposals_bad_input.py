@@ -218,7 +218,7 @@ def test_tokens_that_are_not_ours(world: World, campaign: dict[str, Any], tmp_pa
     stranger.kid = world.signer.kid  # says it is our key
     forged = stranger.sign(uuid4(), {"*": AGENT}, life)
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": str(uuid4()), "iat": 0, "exp": 2**40}
-    unsigned = jwt.encode(claims, None, "none", {"kid": world.signer.kid})
+    unsigned = jwt.encode(claims, "", "none", {"kid": world.signer.kid})
     good = world.agent()["Authorization"].removeprefix("Bearer ")
     expired = world.token({COTONOU: AGENT}, life=-1)["Authorization"].removeprefix("Bearer ")
     tries = {
