@@ -39,6 +39,11 @@ def ensure_user(session: Session, phone: str) -> UUID:
     return session.scalars(select(User.id).where(User.phone == phone)).one()
 
 
+def find_user(session: Session, phone: str) -> User | None:
+    """Return the user of a phone."""
+    return session.scalars(select(User).where(User.phone == phone)).one_or_none()
+
+
 def get_user(session: Session, user_id: UUID) -> User | None:
     """Return a user."""
     return session.get(User, user_id)

@@ -273,3 +273,8 @@ def commune_is_near(session: Session, row: NewRow) -> bool:
     """)
     values = {"lon": row.lon, "lat": row.lat, "commune": row.commune}
     return bool(session.scalar(query, {**values, "margin": domain.COMMUNE_MARGIN_M}))
+
+
+def is_empty(session: Session) -> bool:
+    """Tell whether there is no report."""
+    return session.scalar(text("SELECT 1 FROM reports LIMIT 1")) is None

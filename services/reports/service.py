@@ -248,3 +248,8 @@ def public_feature(feature: dict[str, Any]) -> dict[str, Any]:
     if properties["photo"]:
         properties["photo"] = photo_links(UUID(properties["photo"])).thumb_url
     return feature
+
+
+def is_empty(session: Session) -> bool:
+    """Tell whether no report was ever made."""
+    return repository.is_empty(session)

@@ -1,0 +1,351 @@
+"""The demonstration: three communes, their problems, a campaign in each phase, real ballots.
+
+Everything goes through the services' own use cases, so events, histories and counts are what the
+application itself makes. The same seed gives the same places, words, costs and votes.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from infra.demo import places, texts
+from services.accounts import repository as accounts_repository
+from services.accounts import service as accounts
+from services.accounts.settings import Settings as AccountsSettings
+from services.common.auth import Principal
+from services.common.db import make_engine, make_sessions
+from services.common.settings import ServiceSettings
+from services.proposals import service as proposals
+from services.proposals.domain import PHASES, Phase
+from services.proposals.schemas import NewCampaign, NewProposal, NewReview
+from services.proposals.settings import Settings as ProposalsSettings
+from services.reports import service as reports
+from services.reports.schemas import NewReport, StatusUpdate
+from services.reports.settings import Settings as ReportsSettings
+from services.voting import repository as voting_repository
+from services.voting import service as voting
+from services.voting.settings import Settings as VotingSettings
+
+SEED = 2027
+AGENT = frozenset({"reports.manage", "campaigns.manage", "proposals.review", "elections.manage"})
+#: How long to wait for what other services do with an event, in seconds.
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """One campaign and how far it has come."""
+
+    title: str
+    budget: int
+    phase: Phase
+    proposals: int = 0
+    ballots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CommunePlan:
+    """What a commune shows."""
+
+    code: str
+    agent_phone: str
+    reports: int
+    spots: int
+    mix: dict[str, int]
+    campaigns: tuple[CampaignPlan, ...]
+
+
+PLAN: tuple[CommunePlan, ...] = (
+    CommunePlan(
+        "0801", "+2290197000801", 180, 7, dict(texts.URBAN),
+        (
+            CampaignPlan("Budget participatif 2025", 45_000_000, "closed", 10, 110),
+            CampaignPlan("Budget participatif 2026", 55_000_000, "works", 12, 140),
+            CampaignPlan("Budget participatif 2027", 65_000_000, "vote", 14, 160),
+        ),
+    ),
+    CommunePlan(
+        "0405", "+2290197000405", 120, 6, dict(texts.URBAN),
+        (
+            CampaignPlan("Budget participatif 2026", 40_000_000, "results", 11, 120),
+            CampaignPlan("Budget des jeunes 2027", 12_000_000, "revision", 7),
+            CampaignPlan("Budget participatif 2027", 42_000_000, "ideas", 9),
+        ),
+    ),
+    CommunePlan(
+        "0603", "+2290197000603", 60, 4, dict(texts.RURAL),
+        (
+            CampaignPlan("Budget participatif 2027", 18_000_000, "review", 8),
+            CampaignPlan("Budget des écoles 2028", 10_000_000, "preparation"),
+        ),
+    ),
+)  # fmt: skip
+
+
+class Demo:
+    """One loading: the services' sessions, the dice, and the present moment."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.dice = random.Random(SEED)  # noqa: S311 - to repeat, not to hide
+        self.now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        self.voting_settings = VotingSettings()
+        self.accounts = _sessions(AccountsSettings())
+        self.reports = _sessions(ReportsSettings())
+        self.proposals = _sessions(ProposalsSettings())
+        self.voting = _sessions(self.voting_settings)
+
+    def is_loaded(self) -> bool:
+        """Tell whether anything was reported or given to anyone: then nothing is touched."""
+        with self.reports.begin() as session:
+            if not reports.is_empty(session):
+                return True
+        with self.accounts.begin() as session:
+            return any(accounts_repository.find_user(session, plan.agent_phone) for plan in PLAN)
+
+    def load(self) -> None:
+        """Load every commune of :data:`PLAN`."""
+        for plan in PLAN:
+            with self.proposals.begin() as session:
+                town = places.town(session.connection(), plan.code, self.dice, plan.spots)
+            agent = Principal(uuid.uuid4(), {plan.code: AGENT})
+            self.load_reports(plan, town, agent)
+            for campaign in plan.campaigns:
+                self.load_campaign(campaign, town, agent)
+            self.say(f"{town.name}: {plan.reports} reports, {len(plan.campaigns)} campaigns")
+        # Last, so that a loading cut short is not taken for a whole one's agents.
+        with self.accounts.begin() as session:
+            for plan in PLAN:
+                accounts.grant(session, plan.agent_phone, "agent", plan.code)
+
+    def load_reports(self, plan: CommunePlan, town: places.Town, agent: Principal) -> None:
+        """Pin the commune's problems over the last months, and answer the older ones."""
+        kinds = list(plan.mix)
+        for batch in _batches(range(plan.reports), 30):
+            with self.reports.begin() as session:
+                for _ in batch:
+                    (kind,) = self.dice.choices(kinds, list(plan.mix.values()))
+                    age = timedelta(hours=self.dice.expovariate(1 / (24 * 35)))
+                    self.load_report(session, kind, town, agent, self.now - age)
+
+    def load_report(
+        self, session: Session, kind: str, town: places.Town, agent: Principal, at: datetime
+    ) -> None:
+        """Pin one problem; one in fourteen comes without GPS."""
+        body = {"category": kind, "description": self.dice.choice(texts.PROBLEMS[kind])}
+        body["landmark"] = self.dice.choice(texts.LANDMARKS)
+        if self.dice.random() < 1 / 14:
+            where = {"arrondissement": places.area_of(town, self.dice).code}
+            new = NewReport(**body, **where)
+        else:
+            point = places.anywhere(town, self.dice)
+            new = NewReport(**body, lon=point.x, lat=point.y, commune=town.code)
+        made = reports.create_report(session, new, reporter=uuid.uuid4(), at=at)
+        for _ in range(int(self.dice.expovariate(0.7))):
+            reports.support(session, made.id, Principal(uuid.uuid4()))
+        for status, after in self.answers(self.now - at):
+            reports.change_status(session, made.id, self.answer(status), agent, at=at + after)
+
+    def answers(self, age: timedelta) -> Iterator[tuple[str, timedelta]]:
+        """Draw what the mairie did with a report of this age, and when."""
+        after = timedelta(hours=self.dice.uniform(3, 70))
+        if age < after or self.dice.random() < 0.2:
+            return
+        yield "acknowledged", after
+        after += timedelta(days=self.dice.uniform(1, 9))
+        if age < after or self.dice.random() < 0.25:
+            return
+        if self.dice.random() < 0.08:
+            yield "rejected", after
+            return
+        yield "in_progress", after
+        after += timedelta(days=self.dice.uniform(1, 14))
+        if age > after and self.dice.random() < 0.8:
+            yield "resolved", after
+
+    def answer(self, status: str) -> StatusUpdate:
+        """Return the mairie's words for a step."""
+        reason = "not_found" if status == "rejected" else None
+        note = self.dice.choice(texts.ANSWERS[status])
+        return StatusUpdate.model_validate(
+            {"status": status, "public_note": note, "reason": reason}
+        )
+
+    def load_campaign(self, plan: CampaignPlan, town: places.Town, agent: Principal) -> None:
+        """Bring a campaign to its phase, step by step as people would."""
+        steps = PHASES[: PHASES.index(plan.phase) + 1]
+        begun = self.now - timedelta(days=21 * (len(steps) - 1) + 2)
+        with self.proposals.begin() as session:
+            new = NewCampaign.model_validate(
+                {
+                    "commune": town.code,
+                    "title": plan.title,
+                    "budget": plan.budget,
+                    "phases": planned(begun),
+                }
+            )
+            campaign = proposals.create_campaign(session, agent, new, at=begun).id
+        submitted: list[UUID] = []
+        for number, phase in enumerate(steps[1:], 1):
+            at = begun + timedelta(days=21 * number)
+            if phase != "results":  # the published count leads there
+                with self.proposals.begin() as session:
+                    self.enter(session, agent, campaign, phase, at)
+            if phase == "ideas":
+                submitted = self.submit(plan, town, campaign, at)
+            elif phase == "review":
+                whole = plan.phase != "review"
+                self.review(agent, submitted, plan.budget, at, share=1.0 if whole else 0.6)
+            elif phase == "vote":
+                self.vote(plan, campaign, agent)
+
+    def enter(
+        self, session: Session, agent: Principal, campaign: UUID, phase: Phase, at: datetime
+    ) -> None:
+        """Take the next step; the vote itself is now."""
+        moment = None if phase in ("vote", "works", "closed") else at
+        proposals.change_phase(session, agent, campaign, phase, at=moment)
+
+    def submit(
+        self, plan: CampaignPlan, town: places.Town, campaign: UUID, at: datetime
+    ) -> list[UUID]:
+        """Submit the campaign's proposals, with endorsements."""
+        found: list[UUID] = []
+        fitting = [p for p in texts.PROJECTS if p[4] <= plan.budget * 0.6]
+        chosen = self.dice.sample(fitting, min(plan.proposals, len(fitting)))
+        with self.proposals.begin() as session:
+            for title, need, theme, shape, cost in chosen:
+                spot = places.anywhere(town, self.dice)
+                moment = at + timedelta(hours=self.dice.uniform(4, 40))
+                body = {
+                    "campaign": str(campaign),
+                    "title": title,
+                    "description": need,
+                    "theme": theme,
+                    "geometry": places.geometry(spot, shape, self.dice),
+                    "estimated_cost": cost,
+                }
+                made = proposals.submit(
+                    session, uuid.uuid4(), NewProposal.model_validate(body), at=moment
+                )
+                found.append(made.id)
+                for _ in range(int(self.dice.expovariate(1 / 8))):
+                    proposals.endorse(session, made.id, uuid.uuid4())
+        return found
+
+    def review(
+        self,
+        agent: Principal,
+        submitted: Sequence[UUID],
+        budget: int,
+        at: datetime,
+        *,
+        share: float,
+    ) -> None:
+        """Review a share of the proposals; one in eight or so cannot be done."""
+        with self.proposals.begin() as session:
+            for proposal in submitted[: round(len(submitted) * share)]:
+                outcome, reason = self.dice.choices(texts.REVIEWS, (5, 4, 2, 1.5))[0]
+                asked = proposals.get_proposal(session, proposal).estimated_cost
+                cost = round(asked * self.dice.uniform(0.92, 1.12), -5)
+                body = {"outcome": outcome, "reason": reason, "cost": min(int(cost), budget)}
+                moment = at + timedelta(hours=self.dice.uniform(5, 60))
+                proposals.review(
+                    session, agent, proposal, NewReview.model_validate(body), at=moment
+                )
+
+    def vote(self, plan: CampaignPlan, campaign: UUID, agent: Principal) -> None:
+        """Cast ballots in the election that the freeze opened; close it unless it goes on."""
+        election = voting.election_id(campaign)
+        self.wait_for(
+            lambda session: voting_repository.get(session, election) is not None,
+            self.voting,
+            f"the election of {plan.title}",
+        )
+        with self.voting.begin() as session:
+            costs = {p.id: p.cost for p in voting.get_election(session, election).projects}
+        favour = {project: self.dice.paretovariate(1.2) for project in costs}
+        secret = self.voting_settings.secret.get_secret_value()
+        for batch in _batches(range(plan.ballots), 40):
+            with self.voting.begin() as session:
+                for _ in batch:
+                    choices = self.choices(costs, favour, plan.budget)
+                    voting.vote(session, secret, uuid.uuid4(), election, choices)
+        if plan.phase == "vote":
+            return
+        with self.voting.begin() as session:
+            voting.close(session, election, agent)
+        self.wait_for(
+            lambda session: proposals.get_campaign(session, campaign, None).phase == "results",
+            self.proposals,
+            f"the results of {plan.title}",
+        )
+
+    def choices(self, costs: dict[UUID, int], favour: dict[UUID, float], budget: int) -> list[UUID]:
+        """Draw one person's ballot: a few favourites that fit the budget together."""
+        left, chosen = budget, []
+        order = sorted(costs, key=lambda p: self.dice.random() ** (1 / favour[p]), reverse=True)
+        for project in order[: self.dice.randint(1, 5)]:
+            if costs[project] <= left:
+                left -= costs[project]
+                chosen.append(project)
+        return chosen
+
+    def wait_for(
+        self, holds: Callable[[Session], bool], sessions: sessionmaker[Session], what: str
+    ) -> None:
+        """Wait for another service to have handled an event."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with sessions.begin() as session:
+                if holds(session):
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(f"{what} did not come: do the services consume events?")
+
+
+def planned(begun: datetime) -> list[dict[str, str]]:
+    """Return a calendar of three weeks a phase."""
+    return [
+        {
+            "phase": phase,
+            "opens_at": (begun + timedelta(days=21 * n)).isoformat(),
+            "closes_at": (begun + timedelta(days=21 * (n + 1))).isoformat(),
+        }
+        for n, phase in enumerate(PHASES)
+    ]
+
+
+def _sessions(settings: ServiceSettings) -> sessionmaker[Session]:
+    return make_sessions(make_engine(settings.database_url.get_secret_value(), threads=1))
+
+
+@contextmanager
+def _timed(say: Callable[[str], None]) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    say(f"demonstration loaded in {time.monotonic() - started:.1f} s")
+
+
+def _batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def load(say: Callable[[str], None]) -> None:
+    """Load the demonstration into an empty database; leave any other as it is."""
+    demo = Demo(say)
+    if demo.is_loaded():
+        say("the database is not empty: no demonstration is loaded")
+        return
+    with _timed(say):
+        demo.load()
+    for plan in PLAN:
+        say(f"agent of {plan.code}: sign in with {plan.agent_phone}")
