@@ -14,7 +14,7 @@ CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 class BallotIn(BaseModel):
     """An approval ballot: project ids; ``replace_token`` to replace the ballot it was given for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     choices: list[UUID] = Field(max_length=1000)
     replace_token: str | None = Field(None, max_length=100)
