@@ -77,7 +77,7 @@ def service_cli(
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
         )
-        for noisy in ("kafka", "httpx", "alembic"):
+        for noisy in ("kafka", "httpx2", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         return settings
 

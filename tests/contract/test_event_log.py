@@ -159,6 +159,8 @@ def test_data_its_reader_refuses_is_a_dead_letter_and_stops_nothing(world: World
         world.publish("0801")
         world.eventually(world.whole)
     assert world.rows("SELECT reason FROM dead_letters") == [("undecodable",)]
+    assert inbox.replay(inbox_sessions(world), world.consumer, "0801") == 0
+    assert world.rows("SELECT replayed_at FROM dead_letters") == [(None,)]
 
 
 def test_rebuild_fills_anew_and_the_live_group_goes_on(world: World) -> None:

@@ -299,7 +299,8 @@ def dead_letters(session: Session) -> list[DeadLetter]:
 def replay(sessions: sessionmaker[Session], consumer: Consumer, key: str) -> int:
     """Apply the dead letters of ``key`` in order and un-park it, all or nothing; return how many.
 
-    Raises what a handler raises: the key then stays parked, nothing changed.
+    Raises what a handler raises: the key then stays parked, nothing changed. What still cannot be
+    read stays a dead letter.
     """
     with sessions.begin() as session:
         group = versioned(consumer.group, current_version(session, consumer.group))
@@ -311,20 +312,25 @@ def replay(sessions: sessionmaker[Session], consumer: Consumer, key: str) -> int
             ),
             {"group": group, "key": key},
         ).all()
-        for _, headers, value in rows:
-            event = from_kafka([(n, v.encode("latin-1")) for n, v in headers], bytes(value))
-            session.execute(_CLAIM, {"group": group, "ids": [str(event.id)]})
-            if event.type in consumer.handlers:
-                apply(session, consumer, event)
+        done = []
+        for letter, headers, value in rows:
+            try:
+                event = from_kafka([(n, v.encode("latin-1")) for n, v in headers], bytes(value))
+                session.execute(_CLAIM, {"group": group, "ids": [str(event.id)]})
+                if event.type in consumer.handlers:
+                    apply(session, consumer, event)
+            except Undecodable:
+                continue  # stays a dead letter, and holds nothing back
+            done.append(letter)
         session.execute(
             text("UPDATE dead_letters SET replayed_at = :now WHERE id = ANY(:ids)"),
-            {"now": datetime.now(UTC), "ids": [row.id for row in rows]},
+            {"now": datetime.now(UTC), "ids": done},
         )
         session.execute(
             text("DELETE FROM parked_keys WHERE consumer_group = :group AND key = :key"),
             {"group": group, "key": key},
         )
-    return len(rows)
+    return len(done)
 
 
 def is_transient(error: BaseException) -> bool:
