@@ -31,6 +31,7 @@ COMMANDS = {
     "gateway": ("gateway.main:cli", "Gateway: api, consume, migrate."),
     "communes": ("infra.reference.cli:cli", "Boundaries of the communes."),
     "users": ("services.accounts.cli:app", "People and their roles."),
+    "pb": ("services.voting.cli:app", "Count a Pabulib file."),
     "events": ("infra.events_cli:cli", "Event log: groups, dead letters, replay."),
     "demo": ("infra.demo:cli", "Demonstration data."),
 }
