@@ -1,6 +1,7 @@
 """The gateway's application: everything wired."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -35,6 +36,8 @@ from services.common.db import WORKER_THREADS, make_engine, make_sessions
 from services.common.health import Metered
 from services.common.problems import DomainError
 from services.common.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
 
 #: Path prefix → bytes that a body may have; elsewhere 256 KiB.
 BODY_LIMITS = {
@@ -131,7 +134,12 @@ def _install_errors(app: FastAPI) -> None:
 def _paged(as_problem: Any) -> Any:
     def handle(request: Request, error: Exception) -> Response:
         answer: Response = as_problem(request, error)
-        return to_page(request, answer) if wants_page(request) else answer
+        if wants_page(request):
+            try:
+                return to_page(request, answer)
+            except Exception:  # the page's own trouble must not hide the first one
+                log.exception("the error page failed")
+        return answer
 
     return handle
 

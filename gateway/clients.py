@@ -1,8 +1,8 @@
 """The services over HTTP: one pool each, short time-outs, small functions that say what they do.
 
 :data:`gateway.session.ApiDep` speaks for the request's person. Answers are the services'
-JSON as it is; a refusal is :class:`ServiceProblem`, silence is :class:`ServiceDown`. A GET is
-tried twice.
+JSON as it is; a refusal is :class:`ServiceProblem`, silence is :class:`ServiceDown`. A GET that
+finds a connection broken is tried once more.
 """
 
 import re
@@ -212,8 +212,8 @@ class Api:
                 answer = client.request(
                     method, f"/api/v1/{path}", params=given, headers=sent, **content
                 )
-            except httpx.TransportError:
-                if last:
+            except httpx.TransportError as error:
+                if last or isinstance(error, httpx.TimeoutException):
                     raise ServiceDown(f"The service {service} does not answer now.") from None
                 continue
             if last or answer.status_code not in (502, 503):

@@ -66,7 +66,6 @@ class Upstreams:
         await self.client.aclose()
 
 
-@router.api_route("/api/v1/{path:path}", methods=METHODS, include_in_schema=False)
 async def forward(path: str, request: Request) -> Response:
     """Hand a request to the service of its prefix and its answer back."""
     name = ROUTES.get(path.split("/", 1)[0])
@@ -296,3 +295,7 @@ async def _service(upstreams: Upstreams, name: Name) -> bool:
     except httpx.HTTPError:
         return False
     return answer.status_code == 200
+
+
+# Last: it takes every path that nobody above took.
+router.add_api_route("/api/v1/{path:path}", forward, methods=METHODS, include_in_schema=False)

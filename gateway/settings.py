@@ -15,5 +15,7 @@ class Settings(ServiceSettings):
     database_url: SecretStr = Field(validation_alias="PALABRE_GATEWAY_DATABASE_URL")
     port: int = Field(8000, validation_alias="PALABRE_GATEWAY_PORT")
     secret: SecretStr = Field(validation_alias="PALABRE_GATEWAY_SECRET", min_length=16)
+    #: The reverse proxies in front, if any: nobody else is believed about a client's address.
+    trusted_proxies: str = Field("", validation_alias="PALABRE_GATEWAY_TRUSTED_PROXIES")
     basemap_url: str = ""
     basemap_attribution: str = ""

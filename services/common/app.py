@@ -92,6 +92,7 @@ def service_cli(
             access_log=False,
             log_level=settings.log_level.lower(),
             server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=5,
         )
 

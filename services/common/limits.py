@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.problems import problem
@@ -9,7 +10,7 @@ from services.common.problems import problem
 DEFAULT_BYTES = 256 * 1024
 
 
-def refuse(_: Scope, limit: int) -> ASGIApp:
+def refuse(_: Scope, limit: int) -> Response:
     """Return the answer to a body of more than ``limit`` bytes."""
     return problem(413, "too_large", f"The body may have {limit} bytes at most.")
 

@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     events: Literal["embedded", "kafka"] = "embedded"
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     host: str = "127.0.0.1"
+    #: Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed: the gateway's.
+    trusted_proxies: str = "127.0.0.1"
     log_level: str = "INFO"
     accounts_url: str = "http://127.0.0.1:8001"
     reports_url: str = "http://127.0.0.1:8002"

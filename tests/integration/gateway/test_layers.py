@@ -1,0 +1,206 @@
+"""Layers and map scripts: built once a version, asked again for nothing."""
+
+import gzip
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2 as httpx
+import pytest
+from fastapi import FastAPI, Request
+from sqlalchemy import Engine
+
+from gateway.layers import SHOWN, commune_map_parts, country_map_parts
+from gateway.projections import CONSUMER
+from services.common.db import make_engine, make_sessions
+from services.common.events.envelope import EventData, new_event
+from services.common.events.inbox import apply
+from services.proposals.events import Geometry, ProposalFunded, ProposalSubmitted
+from services.reports.events import ReportReceived, ReportStatusChanged
+from tests.servers import Database
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+HOSTILE = "${alert(1)}`<script>\"'\\\u2028"
+
+
+@pytest.fixture(scope="module")
+def engine(fresh_database: Database) -> Iterator[Engine]:
+    made = make_engine(fresh_database.url("gateway"), threads=2)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def happen(engine: Engine) -> Any:
+    def happen(source: str, commune: str, sequence: int, data: EventData) -> None:
+        with make_sessions(engine).begin() as session:
+            subject: UUID = data.id  # type: ignore[attr-defined]
+            apply(session, CONSUMER, new_event(source, subject, commune, sequence, data))
+
+    return happen
+
+
+def report(commune: str, ref: str, **more: Any) -> ReportReceived:
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "ref": ref,
+        "commune": commune,
+        "arrondissement": None,
+        "category": "waste",
+        "status": "received",
+        "lon": 2.418312345,
+        "lat": 6.3654,
+        "received_at": NOW,
+    }
+    return ReportReceived(**values | more)
+
+
+def test_a_pin_appears_changes_and_leaves(browser: httpx.Client, happen: Any) -> None:
+    url = "/communes/0801/layers/reports.geojson"
+    empty = browser.get(url)
+    assert empty.json() == {"type": "FeatureCollection", "features": []}
+    pinned, unplaced = report("0801", "S-1"), report("0801", "S-2", lon=None, lat=None)
+    happen("reports", "0801", 1, pinned)
+    happen("reports", "0801", 1, unplaced)
+    answer = browser.get(url, headers={"If-None-Match": empty.headers["etag"]})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/geo+json"
+    [feature] = answer.json()["features"]
+    assert feature == {
+        "type": "Feature",
+        "id": str(pinned.id),
+        "geometry": {"type": "Point", "coordinates": [2.418312, 6.3654]},
+        "properties": {
+            "id": str(pinned.id),
+            "ref": "S-1",
+            "kind": "report",
+            "category": "waste",
+            "status": "received",
+            "created_at": "2026-11-22T09:00:00+00:00",
+        },
+    }
+    moved = ReportStatusChanged(
+        id=pinned.id,
+        ref="S-1",
+        commune="0801",
+        previous="received",
+        status="rejected",
+        changed_at=NOW,
+    )
+    happen("reports", "0801", 2, moved)
+    assert browser.get(url).json()["features"] == []
+
+
+def test_an_unchanged_layer_is_not_sent_again(browser: httpx.Client, happen: Any) -> None:
+    url = "/communes/0402/layers/reports.geojson"
+    for n in range(30):
+        happen("reports", "0402", 1, report("0402", f"S-A{n}"))
+    first = browser.get(url, headers={"Accept-Encoding": "gzip"})
+    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in first.headers["vary"]
+    plain = browser.get(url, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.json() == first.json()
+    etag = first.headers["etag"]
+    for known in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
+        again = browser.get(url, headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == etag
+    happen("reports", "0801", 1, report("0801", "S-other"))
+    assert browser.get(url, headers={"If-None-Match": etag}).status_code == 304
+    happen("reports", "0402", 1, report("0402", "S-A31"))
+    changed = browser.get(url, headers={"If-None-Match": etag})
+    assert (changed.status_code, len(changed.json()["features"])) == (200, 31)
+
+
+def test_a_proposal_moves_from_the_proposals_to_the_funded(
+    browser: httpx.Client, happen: Any
+) -> None:
+    area = [[[2.60, 9.30], [2.62, 9.30], [2.62, 9.32], [2.60, 9.30]]]
+    proposal = ProposalSubmitted(
+        id=uuid4(),
+        ref="P-1",
+        campaign=uuid4(),
+        commune="0405",
+        arrondissement=None,
+        title=HOSTILE,
+        theme="roads",
+        estimated_cost=1_000_000,
+        geometry=Geometry(type="Polygon", coordinates=area),
+        status="submitted",
+        submitted_at=NOW,
+    )
+    happen("proposals", "0405", 1, proposal)
+    [feature] = browser.get("/communes/0405/layers/proposals.geojson").json()["features"]
+    assert feature["geometry"]["type"] == "Point"
+    assert feature["properties"]["title"] == HOSTILE
+    assert feature["properties"]["kind"] == "proposal"
+    funded = ProposalFunded(
+        id=proposal.id, ref="P-1", campaign=proposal.campaign, commune="0405", cost=900_000
+    )
+    happen("proposals", "0405", 2, funded)
+    assert browser.get("/communes/0405/layers/proposals.geojson").json()["features"] == []
+    [feature] = browser.get("/communes/0405/layers/funded.geojson").json()["features"]
+    assert (feature["properties"]["status"], feature["properties"]["cost"]) == ("funded", 900_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/communes/9999/layers/reports.geojson", 404),
+        ("/communes/0801/layers/secrets.geojson", 422),
+        ("/communes/0801/layers/..%2f..%2fetc.geojson", 404),
+        ("/communes/9999/map-0123456789abcdef.js", 404),
+        ("/communes/0801/map-0123456789abcdef.js", 404),
+        ("/communes/0801/map-.js", 404),
+        ("/map-0.js", 404),
+    ],
+)
+def test_there_is_nothing_elsewhere(browser: httpx.Client, path: str, status: int) -> None:
+    answer = browser.get(path, headers={"Accept": "*/*"})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def request_of(app: FastAPI, language: str) -> Request:
+    headers = [(b"accept-language", language.encode())]
+    return Request({"type": "http", "app": app, "headers": headers, "query_string": b""})
+
+
+def test_map_scripts_are_kept_for_ever_under_their_version(
+    browser: httpx.Client, gateway: FastAPI
+) -> None:
+    views = [country_map_parts(request_of(gateway, "fr"))]
+    views += [
+        commune_map_parts(request_of(gateway, language), "0801", show)
+        for language in ("fr", "en")
+        for show in SHOWN
+    ]
+    own = {view.scripts[-1] for view in views}
+    assert len(own) >= 1 + len(SHOWN)
+    for view in views:
+        for address in (*view.stylesheets, *view.scripts):
+            assert address.startswith("/")
+            assert not address.startswith("//")
+            answer = browser.get(address)
+            assert answer.status_code == 200, address
+            assert "immutable" in answer.headers["cache-control"]
+        script = browser.get(view.scripts[-1])
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert "https://" not in script.text
+        assert "http://" not in script.text
+        assert "<script" not in view.html
+    labelled = browser.get(commune_map_parts(request_of(gateway, "en"), "0801").scripts[-1]).text
+    assert "Funded projects" in labelled
+
+
+def test_a_stale_hash_is_not_kept(browser: httpx.Client) -> None:
+    answer = browser.get("/static/js/map.js?v=000000000000")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert gzip.compress(b"") != answer.content
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"):
+        assert browser.get(path).status_code == 404
