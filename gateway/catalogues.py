@@ -1,9 +1,11 @@
 """Keep the catalogues complete: ``python -m gateway.catalogues`` after changing a page.
 
-French is what templates and pages are written in, so its entries say themselves; a new entry of
-another language is left empty, and the tests refuse that.
+French is what templates and pages are written in, so its entries are made: the same words with
+the spaces and apostrophes of French typography. A new entry of another language is left empty, and
+the tests refuse that.
 """
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def update(locale: str, template: Catalog) -> int:
     empty = 0
     for message in known:
         if message.id and locale == DEFAULT:
-            message.string = message.id
+            message.string = _typeset(message.id)
         if message.id and not all(_forms(message.string)):
             empty += 1
         message.locations = []
@@ -58,6 +60,14 @@ def update(locale: str, template: Catalog) -> int:
     with path.open("wb") as file:
         write_po(file, known, width=98, sort_output=True, omit_header=False)
     return empty
+
+
+def _typeset(text: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return French with ’ and with the spaces that keep « », ; ! ? and : on their line."""
+    if isinstance(text, tuple):
+        return tuple(str(_typeset(part)) for part in text)
+    text = re.sub(r" ([;!?»])", "\u202f\\1", text.replace("'", "’").replace("« ", "«\u202f"))
+    return text.replace(" :", "\u00a0:").replace(" F CFA", "\u202fF\u202fCFA")
 
 
 def _forms(string: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -38,6 +38,10 @@ class Form:
         """Keep the text fields that were sent."""
         return cls(Blank({k: v.strip() for k, v in sent.items() if isinstance(v, str)}))
 
+    def wrong(self, request: Request, name: str, kind: str = "") -> None:
+        """Write at the field ``name`` what :data:`FIELDS` says of its kind."""
+        self.errors[name] = gettext(request)(FIELDS[kind or name])
+
     @property
     def bad(self) -> bool:
         """Tell whether something is wrong."""
@@ -79,6 +83,8 @@ FIELDS: Mapping[str, str] = {
     "description": N_("Écrivez au moins quelques mots, 4 000 signes au plus."),
     "title": N_("Donnez un titre de 120 signes au plus."),
     "category": N_("Choisissez une catégorie."),
+    "place": N_("Montrez le lieu sur la carte, ou choisissez un arrondissement."),
+    "choices": N_("Choisissez au moins un projet."),
     "landmark": N_("Le repère est trop long."),
     "estimated_cost": N_("Donnez un montant en chiffres, pas plus que le budget."),
     "cost": N_("Donnez un montant en chiffres, pas plus que le budget."),
@@ -112,7 +118,7 @@ def refuse(request: Request, form: Form, problem: ServiceProblem, **at: str) -> 
     for error in problem.errors:
         name = str(error.get("pointer", "")).strip("/").split("/")[0]
         if name in FIELDS:
-            form.errors[name] = _(FIELDS[name])
+            form.wrong(request, name)
     if not form.errors:
         form.notice = _(_OTHER)
     return form

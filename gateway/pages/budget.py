@@ -117,7 +117,7 @@ def _proposal(request: Request, places: Places, campaign: Json, form: Form) -> J
         inside = places.now().parts[values["arrondissement"]].representative_point()
         at = (round(inside.x, 6), round(inside.y, 6))
     if at is None:
-        form.errors["place"] = _("Montrez le lieu sur la carte, ou choisissez un arrondissement.")
+        form.wrong(request, "place")
     cost = base.amount(values["estimated_cost"])
     for name, good in (
         ("title", bool(values["title"])),
@@ -125,7 +125,7 @@ def _proposal(request: Request, places: Places, campaign: Json, form: Form) -> J
         ("estimated_cost", bool(cost)),
     ):
         if not good:
-            form.errors[name] = _(base.FIELDS[name])
+            form.wrong(request, name)
     return {
         "campaign": campaign["id"],
         "title": values["title"],

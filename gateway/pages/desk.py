@@ -105,7 +105,7 @@ def answer(
     values = form.values
     change: Json = {name: values[name] for name in ("status", "public_note", "internal_note")}
     if values["status"] not in found["allowed"]:
-        form.errors["status"] = _(base.FIELDS["status"])
+        form.wrong(request, "status")
     if values["status"] == "rejected":
         change["reason"] = values["reason"]
         if values["reason"] not in labels.REASONS:

@@ -103,15 +103,15 @@ def _campaign(request: Request, code: str, form: Form) -> Json:
     _ = gettext(request)
     budget = base.amount(form.values["budget"])
     if not budget:
-        form.errors["budget"] = _(base.FIELDS["budget"])
+        form.wrong(request, "budget")
     if not form.values["title"]:
-        form.errors["title"] = _(base.FIELDS["title"])
+        form.wrong(request, "title")
     phases = []
     latest = date.min
     for phase in PLANNED:
         opens, closes = (_day(form.values[f"{phase}_{end}"]) for end in ("opens", "closes"))
         if not opens or not closes or closes < opens or opens <= latest:
-            form.errors[f"{phase}_opens"] = _(base.FIELDS["phases"])
+            form.wrong(request, f"{phase}_opens", "phases")
             continue
         latest = closes
         # From the first moment of the first day to the last of the last, in Bénin.
@@ -334,7 +334,7 @@ def review(
         ("reason", bool(values["reason"])),
     ):
         if not good:
-            form.errors[name] = _(base.FIELDS[name])
+            form.wrong(request, name)
     if not form.bad:
         body = {"outcome": values["outcome"], "cost": cost, "reason": values["reason"]}
         try:

@@ -116,14 +116,14 @@ def _report(request: Request, code: str, form: Form) -> Json:
     elif values["arrondissement"]:
         body["arrondissement"] = values["arrondissement"]
     else:
-        form.errors["place"] = _("Montrez le lieu sur la carte, ou choisissez un arrondissement.")
+        form.wrong(request, "place")
     body["landmark"] = values["landmark"]
     body["description"] = values["description"]
     body["anonymous"] = bool(values["anonymous"])
     if values["category"] not in labels.CATEGORIES:
-        form.errors["category"] = _(base.FIELDS["category"])
+        form.wrong(request, "category")
     if len(values["description"]) < 3:
-        form.errors["description"] = _(base.FIELDS["description"])
+        form.wrong(request, "description")
     return body
 
 

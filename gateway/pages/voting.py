@@ -91,7 +91,7 @@ def vote(
     chosen = [p["id"] for p in picked]
     step = form.values["step"]
     if not picked:
-        form.errors["choices"] = _(base.REFUSALS["empty_ballot"][1])
+        form.wrong(request, "choices")
     elif total > election["budget"]:
         form.errors["choices"] = _("Le total dépasse le budget : retirez un projet.")
     if form.bad or step == "edit":
