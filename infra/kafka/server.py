@@ -57,6 +57,7 @@ class KafkaServer:
         java = self._java()
         self.home.mkdir(parents=True, exist_ok=True)
         self.stop()
+        self.running()  # reap what this object started before
         port = port or free_port(self._number("port"))
         self._configure(port)
         if not (self.home / "log/meta.properties").exists():

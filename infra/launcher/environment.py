@@ -67,8 +67,9 @@ def prepare(home: Path, given: Mapping[str, str]) -> dict[str, str]:
         settings[name] = given.get(short) or given.get(name) or default
     if settings["PALABRE_EVENTS"] not in ("embedded", "kafka"):
         raise InfraError(f"EVENTS is embedded or kafka, not {settings['PALABRE_EVENTS']!r}")
-    if not settings["PALABRE_GATEWAY_PORT"].isdigit():
-        raise InfraError(f"PORT is a number, not {settings['PALABRE_GATEWAY_PORT']!r}")
+    port = settings["PALABRE_GATEWAY_PORT"]
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise InfraError(f"PORT is a number from 1 to 65535, not {port!r}")
     for name in SECRETS:
         settings.setdefault(name, secrets.token_hex(32))
     settings.setdefault("PALABRE_MEDIA_DIR", str(home / "media"))

@@ -71,6 +71,7 @@ class Cluster:
             self._initdb()
         programs = server_programs((self.data / "PG_VERSION").read_text().strip())
         self._clear_way()
+        self.running()  # reap what this object started before
         port = free_port(self._last_port())
         (self.home / "port").write_text(f"{port}\n")
         settings = SETTINGS | (THROWAWAY if self._throwaway else {}) | {"port": str(port)}
