@@ -18,7 +18,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, help="The event lo
 CONSUMERS: dict[str, tuple[str, str]] = {
     "proposals": ("services.proposals.settings:Settings", "services.proposals.consumers:CONSUMER"),
     "voting": ("services.voting.settings:Settings", "services.voting.consumers:CONSUMER"),
-    "gateway": ("gateway.settings:Settings", "gateway.projections.consumers:CONSUMER"),
+    "gateway": ("gateway.settings:Settings", "gateway.projections:CONSUMER"),
 }
 
 Service = Annotated[str, typer.Option(help=f"one of {', '.join(CONSUMERS)}")]
