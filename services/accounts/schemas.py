@@ -3,9 +3,10 @@
 from typing import Annotated, Literal
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from services.accounts.domain import CODE_DIGITS
+from services.common.requests import Body
 
 
 def to_e164(value: str) -> str:
@@ -21,12 +22,6 @@ def to_e164(value: str) -> str:
 
 Phone = Annotated[str, Field(max_length=32), AfterValidator(to_e164)]
 Code = Annotated[str, Field(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$")]
-
-
-class Body(BaseModel):
-    """A request body: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
 class CodeRequest(Body):

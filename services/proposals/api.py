@@ -1,8 +1,6 @@
 """HTTP of campaigns and proposals."""
 
-import base64
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,6 +9,7 @@ from services.common.auth import CurrentPrincipal, MaybePrincipal
 from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
 from services.common.problems import Forbidden, Invalid, Unauthenticated, responses
+from services.common.requests import After, Limit, id_or_ref, next_link
 from services.proposals import domain, repository, service
 from services.proposals.domain import Phase
 from services.proposals.errors import (
@@ -41,27 +40,7 @@ router = APIRouter(prefix="/api/v1")
 
 def proposal_key(proposal_id: str) -> UUID | str:
     """Read a path's id or ref."""
-    try:
-        return UUID(proposal_id)
-    except ValueError:
-        return proposal_id.upper()[:40].replace("\x00", "")
-
-
-def read_cursor(
-    cursor: Annotated[str | None, Query(max_length=40, description="from `next`")] = None,
-) -> UUID | None:
-    """Read :func:`make_cursor`'s text back; :class:`Invalid` otherwise."""
-    if cursor is None:
-        return None
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor.encode()))
-    except ValueError:
-        raise Invalid("This cursor is not ours.", "/cursor") from None
-
-
-def make_cursor(last: UUID) -> str:
-    """Return an opaque place in a list ordered by id."""
-    return base64.urlsafe_b64encode(last.bytes).decode()
+    return id_or_ref(proposal_id)
 
 
 def read_statuses(
@@ -77,14 +56,7 @@ def read_statuses(
 
 
 ProposalKey = Annotated[UUID | str, Depends(proposal_key)]
-Limit = Annotated[int, Query(ge=1, le=200)]
-Before = Annotated[UUID | None, Depends(read_cursor)]
 Statuses = Annotated[list[str] | None, Depends(read_statuses)]
-
-
-def next_link(request: Request, last: UUID) -> str:
-    """Return the relative URL of the page after ``last``."""
-    return f"{request.url.path}?{urlencode({**request.query_params, 'cursor': make_cursor(last)})}"
 
 
 @router.post(
@@ -109,16 +81,18 @@ def create_campaign(
 def list_campaigns(
     request: Request,
     session: SessionDep,
-    before: Before,
+    after: After,
     commune: CommuneCode | None = None,
     phase: Phase | None = None,
     limit: Limit = 50,
 ) -> CampaignPage:
     """Campaigns, newest first; ``next`` leads to the following page."""
-    found = repository.campaigns(session, commune, phase, before, limit + 1)
+    found = repository.campaigns(session, commune, phase, after, limit + 1)
     return CampaignPage(
         items=[CampaignOut.model_validate(one) for one in found[:limit]],
-        next=next_link(request, found[limit - 1].id) if len(found) > limit else None,
+        next=next_link(request, found[limit - 1].created_at, found[limit - 1].id)
+        if len(found) > limit
+        else None,
     )
 
 
@@ -171,18 +145,26 @@ def submit(
 def list_proposals(
     request: Request,
     session: SessionDep,
-    before: Before,
+    after: After,
     statuses: Statuses,
     campaign: UUID | None = None,
     commune: CommuneCode | None = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """Public columns as GeoJSON, newest first; ``next`` leads to the following page."""
-    wanted = {"campaign": campaign, "commune": commune, "status": statuses, "before": before}
-    values = {name: value for name, value in wanted.items() if value is not None}
-    found = repository.features(session, list(values), values, limit + 1)
-    following = next_link(request, UUID(found[limit - 1]["id"])) if len(found) > limit else None
-    return {"type": "FeatureCollection", "features": found[:limit], "next": following}
+    wanted = {"campaign": campaign, "commune": commune, "status": statuses, "after": after}
+    values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    filters = list(values)
+    if after:
+        values["after_at"], values["after_id"] = after
+    rows = repository.features(session, filters, values, limit + 1)
+    features = [feature for _, _, feature in rows[:limit]]
+    following = next_link(request, *rows[limit - 1][:2]) if len(rows) > limit else None
+    return {
+        "type": "FeatureCollection",
+        "features": features,
+        "next": following,
+    }
 
 
 @router.get("/proposals/{proposal_id}", responses=responses(ProposalNotFound), tags=["proposals"])

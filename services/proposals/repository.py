@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Row, func, insert, select, text
+from sqlalchemy import Row, func, insert, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -66,7 +67,7 @@ _FILTERS = {
     "campaign": "p.campaign_id = :campaign",
     "commune": "p.commune = :commune",
     "status": "p.status = ANY(:status)",
-    "before": "p.id < :before",
+    "after": "(p.submitted_at, p.id) < (:after_at, :after_id)",
 }
 _DETAIL = """
     SELECT p.id, p.ref, p.campaign_id, p.commune, p.arrondissement, p.status, p.title,
@@ -116,15 +117,20 @@ def lock_campaign(session: Session, campaign_id: UUID, *, shared: bool = False) 
 
 
 def campaigns(
-    session: Session, commune: str | None, phase: str | None, before: UUID | None, limit: int
+    session: Session,
+    commune: str | None,
+    phase: str | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> list[Campaign]:
-    """Return campaigns, newest first, older than ``before``."""
-    query = select(Campaign).order_by(Campaign.id.desc()).limit(limit)
+    """Return campaigns, newest first, those that follow the row ``after`` in this order."""
+    place = tuple_(Campaign.created_at, Campaign.id)
+    query = select(Campaign).order_by(Campaign.created_at.desc(), Campaign.id.desc()).limit(limit)
     for column, wanted in ((Campaign.commune, commune), (Campaign.phase, phase)):
         if wanted:
             query = query.where(column == wanted)
-    if before:
-        query = query.where(Campaign.id < before)
+    if after:
+        query = query.where(place < after)
     return list(session.scalars(query))
 
 
@@ -215,8 +221,14 @@ def lock_shortlist(session: Session, campaign_id: UUID) -> list[Proposal]:
 
 def features(
     session: Session, filters: Sequence[str], values: Mapping[str, Any], limit: int
-) -> list[dict[str, Any]]:
-    """Return GeoJSON features of public columns, newest first."""
+) -> list[tuple[datetime, UUID, dict[str, Any]]]:
+    """Return ``(submitted_at, id, feature)`` of public columns, newest first."""
     where = " AND ".join(_FILTERS[name] for name in filters) or "true"
-    query = f"SELECT {_FEATURE} FROM proposals p WHERE {where} ORDER BY p.id DESC LIMIT :limit"  # noqa: S608
-    return list(session.scalars(text(query), {**values, "limit": limit}))
+    rows = session.execute(
+        text(
+            f"SELECT p.submitted_at, p.id, {_FEATURE} FROM proposals p WHERE {where} "  # noqa: S608
+            "ORDER BY p.submitted_at DESC, p.id DESC LIMIT :limit"
+        ),
+        {**values, "limit": limit},
+    )
+    return [(row.submitted_at, row.id, row.feature) for row in rows]

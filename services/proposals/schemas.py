@@ -16,15 +16,9 @@ from pydantic import (
 )
 from shapely.geometry.base import BaseGeometry
 
+from services.common.requests import Body, Text
 from services.proposals import domain
 from services.proposals.domain import Outcome, Phase, Status
-
-
-def no_nul(value: str) -> str:
-    """Refuse U+0000, which PostgreSQL cannot store."""
-    if "\x00" in value:
-        raise ValueError("NUL characters are not allowed")
-    return value
 
 
 def near_year(value: datetime) -> datetime:
@@ -41,7 +35,6 @@ def distinct(value: list[UUID]) -> list[UUID]:
     return value
 
 
-Text = Annotated[str, AfterValidator(no_nul)]
 Title = Annotated[Text, Field(min_length=1, max_length=120)]
 #: One word, so that no sentence of a citizen travels in events: roads, lighting, eau…
 Theme = Annotated[str, Field(pattern=r"^[^\W_][\w-]{0,39}$")]
@@ -49,12 +42,6 @@ Fcfa = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 Moment = Annotated[AwareDatetime, AfterValidator(near_year)]
 CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 ArrondissementCode = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
-
-
-class Body(BaseModel):
-    """A request body: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
 class PhaseIn(Body):

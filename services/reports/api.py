@@ -4,7 +4,6 @@ import base64
 import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -16,6 +15,7 @@ from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
 from services.common.problems import Conflict, Invalid, responses
 from services.common.rates import keyed_digest
+from services.common.requests import After, Limit, id_or_ref, next_link
 from services.reports import domain, photos, repository, service
 from services.reports.errors import (
     NotAPhoto,
@@ -46,10 +46,7 @@ FollowUp = Annotated[str | None, Header(alias="X-Follow-Up-Token", max_length=10
 
 def report_key(report_id: str) -> UUID | str:
     """Read a path's id or ref."""
-    try:
-        return UUID(report_id)
-    except ValueError:
-        return report_id.upper()[:40].replace("\x00", "")
+    return id_or_ref(report_id)
 
 
 ReportKey = Annotated[UUID | str, Depends(report_key)]
@@ -155,14 +152,14 @@ def follow_up_token(request: Request, key: UUID | None) -> str:
 def list_reports(
     request: Request,
     session: SessionDep,
+    after: After,
     commune: CommuneCode | None = None,
     category: Annotated[str | None, Query(max_length=40)] = None,
     status: Annotated[str | None, Query(max_length=120, description="comma list")] = None,
     bbox: Annotated[str | None, Query(max_length=120, description="west,south,east,north")] = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=120)] = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
     """Public columns as GeoJSON, newest first; ``next`` leads to the following page."""
     values: dict[str, Any] = {}
@@ -181,15 +178,11 @@ def list_reports(
     if bbox:
         values |= dict(zip(("west", "south", "east", "north"), parse_bbox(bbox), strict=True))
         filters.append("bbox")
-    if cursor:
-        values["cursor_at"], values["cursor_id"] = parse_cursor(cursor)
-        filters.append("cursor")
+    if after:
+        values["after_at"], values["after_id"] = after
+        filters.append("after")
     rows = repository.features(session, filters, values, limit + 1)
-    following = None
-    if len(rows) > limit:
-        at, last, _ = rows[limit - 1]
-        query = {**request.query_params, "cursor": make_cursor(at, last)}
-        following = f"{request.url.path}?{urlencode(query)}"
+    following = next_link(request, *rows[limit - 1][:2]) if len(rows) > limit else None
     return {
         "type": "FeatureCollection",
         "features": [service.public_feature(f) for _, _, f in rows[:limit]],
@@ -207,23 +200,6 @@ def parse_bbox(value: str) -> list[float]:
     if not ordered or not all(map(math.isfinite, found)):
         raise Invalid("bbox is west,south,east,north in degrees.", "/bbox")
     return found
-
-
-def make_cursor(at: datetime, last: UUID) -> str:
-    """Return an opaque place in the list."""
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {last}".encode()).decode()
-
-
-def parse_cursor(cursor: str) -> tuple[datetime, UUID]:
-    """Read :func:`make_cursor`'s text back; :class:`Invalid` otherwise."""
-    try:
-        at, last = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError
-        return moment, UUID(last)
-    except ValueError:
-        raise Invalid("This cursor is not ours.", "/cursor") from None
 
 
 @router.get("/reports/duplicates")

@@ -215,7 +215,7 @@ _FILTERS = {
     "bbox": "r.geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)",
     "since": "r.created_at >= :since",
     "until": "r.created_at < :until",
-    "cursor": "(r.created_at, r.id) < (:cursor_at, :cursor_id)",
+    "after": "(r.created_at, r.id) < (:after_at, :after_id)",
 }
 
 

@@ -4,16 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from services.common.requests import Body, Text
 from services.reports.domain import CATEGORIES, DESCRIPTION_LENGTH, MAX_PHOTOS, Reason, Status
-
-
-def no_nul(value: str) -> str:
-    """Refuse U+0000, which PostgreSQL cannot store."""
-    if "\x00" in value:
-        raise ValueError("NUL characters are not allowed")
-    return value
 
 
 def known_category(value: str) -> str:
@@ -28,13 +22,6 @@ Lat = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 ArrondissementCode = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 CategoryCode = Annotated[str, Field(max_length=40), AfterValidator(known_category)]
-Text = Annotated[str, AfterValidator(no_nul)]
-
-
-class Body(BaseModel):
-    """A request body: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
 class NewReport(Body):

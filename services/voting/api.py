@@ -1,17 +1,16 @@
 """HTTP of voting."""
 
-import base64
 from datetime import datetime
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from services.common.auth import CurrentPrincipal
 from services.common.db import SessionDep
 from services.common.idempotency import IdempotencyKey, OnceDep
-from services.common.problems import Forbidden, Invalid, Unauthenticated, responses
+from services.common.problems import Forbidden, Unauthenticated, responses
+from services.common.requests import After, Limit, next_link
 from services.voting import domain, repository, service
 from services.voting.errors import (
     AlreadyVoted,
@@ -41,21 +40,19 @@ router = APIRouter(prefix="/api/v1/elections", tags=["voting"])
 def list_elections(
     request: Request,
     session: SessionDep,
+    after: After,
     campaign: UUID | None = None,
     commune: CommuneCode | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=120)] = None,
+    limit: Limit = 50,
 ) -> ElectionPage:
     """Elections, the last to open first; ``next`` leads to the following page."""
-    after = parse_cursor(cursor) if cursor else None
     found = repository.elections(
         session, campaign=campaign, commune=commune, after=after, limit=limit + 1
     )
     now = repository.now(session)
     following = None
     if len(found) > limit:
-        query = {**request.query_params, "cursor": make_cursor(found[limit - 1])}
-        following = f"{request.url.path}?{urlencode(query)}"
+        following = next_link(request, found[limit - 1].opens_at, found[limit - 1].id)
     return ElectionPage(
         items=[ElectionSummary(**_summary(e, now)) for e in found[:limit]], next=following
     )
@@ -128,21 +125,3 @@ def _summary(election: Election, now: datetime) -> dict[str, Any]:
     window = domain.window(election.state, election.opens_at, election.closes_at, now)
     names = ElectionSummary.model_fields.keys() - {"voting"}
     return {"voting": window, **{name: getattr(election, name) for name in names}}
-
-
-def make_cursor(election: Election) -> str:
-    """Return an opaque place in the list."""
-    place = f"{election.opens_at.isoformat()} {election.id}"
-    return base64.urlsafe_b64encode(place.encode()).decode()
-
-
-def parse_cursor(cursor: str) -> tuple[datetime, UUID]:
-    """Read :func:`make_cursor`'s text back; :class:`Invalid` otherwise."""
-    try:
-        at, last = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError
-        return moment, UUID(last)
-    except ValueError:
-        raise Invalid("This cursor is not ours.", "/cursor") from None
