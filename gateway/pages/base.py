@@ -126,8 +126,8 @@ def refuse(request: Request, form: Form, problem: ServiceProblem, **at: str) -> 
 
 def amount(text: str) -> int | None:
     """Read whole francs as people write them (``25 000 000``, ``25.000.000 FCFA``), or None."""
-    plain = "".join(text.upper().replace("FCFA", "").replace("F CFA", "").split())
-    digits = plain.replace("\u202f", "").replace(".", "").replace(",", "").removesuffix("F")
+    plain = "".join(text.upper().split())
+    digits = plain.removesuffix("CFA").removesuffix("F").replace(".", "").replace(",", "")
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 14 else None
 
 

@@ -26,6 +26,7 @@ CLOSE = "elections.manage"
 
 #: The usual calendar: days that each phase lasts, one after the other.
 PLANNED: Mapping[str, int] = {"ideas": 30, "review": 21, "vote": 14}
+END_OF_DAY = time(23, 59, 59)
 #: What an agent should know before opening a phase.
 WARNINGS: Mapping[str, str] = {
     "ideas": N_("Les habitants pourront proposer des projets dès maintenant."),
@@ -114,12 +115,11 @@ def _campaign(request: Request, code: str, form: Form) -> Json:
             form.wrong(request, f"{phase}_opens", "phases")
             continue
         latest = closes
-        # From the first moment of the first day to the last of the last, in Bénin.
         phases.append(
             {
                 "phase": phase,
-                "opens_at": _utc(opens),
-                "closes_at": _utc(closes + timedelta(days=1)),
+                "opens_at": _utc(opens, time.min),
+                "closes_at": _utc(closes, END_OF_DAY),
             }
         )
     return {"commune": code, "title": form.values["title"], "budget": budget, "phases": phases}
@@ -132,8 +132,8 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _utc(day: date) -> str:
-    return datetime.combine(day, time.min, TIMEZONE).astimezone(UTC).isoformat()
+def _utc(day: date, at: time) -> str:
+    return datetime.combine(day, at, TIMEZONE).astimezone(UTC).isoformat()
 
 
 def _own(api: Api, code: str, campaign: str) -> Json:
