@@ -67,21 +67,21 @@ def prepare(home: Path, given: Mapping[str, str]) -> dict[str, str]:
         settings[name] = given.get(short) or given.get(name) or default
     if settings["PALABRE_EVENTS"] not in ("embedded", "kafka"):
         raise InfraError(f"EVENTS is embedded or kafka, not {settings['PALABRE_EVENTS']!r}")
-    port = settings["PALABRE_GATEWAY_PORT"]
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise InfraError(f"PORT is a number from 1 to 65535, not {port!r}")
+    public = settings["PALABRE_GATEWAY_PORT"]
+    if not (public.isascii() and public.isdigit() and 0 < int(public) < 65536):
+        raise InfraError(f"PORT is a number from 1 to 65535, not {public!r}")
     for name in SECRETS:
         settings.setdefault(name, secrets.token_hex(32))
     settings.setdefault("PALABRE_MEDIA_DIR", str(home / "media"))
     settings.setdefault("PALABRE_ACCOUNTS_SIGNING_KEY_FILE", str(home / "accounts-signing-key.pem"))
     make_signing_key(Path(settings["PALABRE_ACCOUNTS_SIGNING_KEY_FILE"]))
-    taken = {int(settings["PALABRE_GATEWAY_PORT"])}
+    taken = {int(public)}
     for service in SERVICES:
         prefix = f"PALABRE_{service.upper()}"
         port = free_port(int(settings.get(f"{prefix}_PORT", 0)) or None, avoid=taken)
         taken.add(port)
         settings |= {f"{prefix}_PORT": str(port), f"{prefix}_URL": f"http://127.0.0.1:{port}"}
-    settings["PALABRE_GATEWAY_URL"] = f"http://127.0.0.1:{settings['PALABRE_GATEWAY_PORT']}"
+    settings["PALABRE_GATEWAY_URL"] = f"http://127.0.0.1:{public}"
     return settings
 
 

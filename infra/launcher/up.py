@@ -120,7 +120,13 @@ class Launcher:
                 supervisor.step(0.1)
 
     def _load_demo(self, supervisor: Supervisor) -> None:
-        if supervisor.run("demo", [*PALABRE, "demo", "load"]) != 0:
+        # Asked once per cluster: starting a process only to hear "not empty" takes seconds.
+        asked = self._cluster.home / "demo-asked"
+        if asked.exists():
+            return
+        if supervisor.run("demo", [*PALABRE, "demo", "load"]) == 0:
+            asked.touch()
+        else:
             _say("the demonstration could not be loaded; Palabre runs without it")
 
     def _watch(self) -> None:
