@@ -124,8 +124,8 @@ class Api:
     # proposals
 
     def campaigns(self, **query: Any) -> list[Json]:
-        """Return campaigns, filtered by ``commune`` and ``phase``."""
-        return _items(self._send("proposals", "GET", "campaigns", query=query))
+        """Return campaigns, newest first, filtered by ``commune`` and ``phase``."""
+        return cast(list[Json], self._get("proposals", "campaigns", query)["items"])
 
     def campaign(self, campaign: str) -> Json:
         """Return one campaign with its counts and the phases this person may open."""
@@ -165,7 +165,7 @@ class Api:
 
     def elections(self, **query: Any) -> list[Json]:
         """Return elections, filtered by ``campaign`` and ``commune``."""
-        return _items(self._send("voting", "GET", "elections", query=query))
+        return cast(list[Json], self._get("voting", "elections", query)["items"])
 
     def election(self, election: str) -> Json:
         """Return one election with its projects."""
@@ -224,11 +224,6 @@ class Api:
 def _part(value: str) -> str:
     """Quote one segment of a path, so that it can only be one."""
     return quote(value, safe="").replace(".", "%2E")
-
-
-def _items(answer: Any) -> list[Json]:
-    """Return a list's items, whether they came plain or beside a ``next``."""
-    return cast(list[Json], answer["items"] if isinstance(answer, dict) else answer)
 
 
 def _read(answer: httpx.Response) -> Any:

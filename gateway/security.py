@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.session import ACCESS, REFRESH, queued_cookies
 
-PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=(), interest-cohort=()"
+PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
 
 
 def content_policy(basemap_url: str = "") -> str:
@@ -68,7 +68,7 @@ class Cookies:
             await self.app(scope, receive, send)
             return
         scope.setdefault("state", {})["cookies"] = {}
-        forwarded = Headers(scope=scope).get("x-forwarded-proto", "")
+        forwarded = Headers(scope=scope).get("x-forwarded-proto", "").split(",")[0]
         secure = self.always_secure or "https" in (scope["scheme"], forwarded.strip().lower())
 
         async def written(message: Message) -> None:

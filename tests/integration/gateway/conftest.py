@@ -91,6 +91,10 @@ def add_trial_pages(app: FastAPI) -> FastAPI:
         app.state.stored.append(str(form["what"]))
         return PlainTextResponse("stored")
 
+    @app.post("/communes/0801/essai")
+    def photo_sent(form: CheckedForm) -> int:
+        return len(form["photo"].file.read())
+
     @app.get("/essai/moi")
     def me(person: SignedIn, api: ApiDep) -> dict[str, str]:
         return {"id": str(person.user_id), "phone": api.me()["phone"]}

@@ -140,7 +140,8 @@ def test_every_order_gives_the_same_rows(engine: Engine, source: str) -> None:
     events = [e for e in story() if e.source == source]
     seen = set()
     sessions = make_sessions(engine)
-    for order in itertools.islice(itertools.permutations(events), 0, None, 13):
+    orders = list(itertools.permutations(events))
+    for order in orders[:: len(orders) // 50 + 1]:
         with sessions() as session:
             play(session, order)
             seen.add(json.dumps(tables(session)))

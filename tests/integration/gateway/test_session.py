@@ -143,6 +143,22 @@ def test_a_form_of_ours_is_stored(browser: httpx.Client, gateway: FastAPI) -> No
     assert form_token(browser) != token  # salted: a compressed page tells nothing
 
 
+def test_photos_may_be_long_but_not_without_end(browser: httpx.Client) -> None:
+    form = {"csrf_token": form_token(browser)}
+
+    def send(size: int) -> httpx.Response:
+        photo = {"photo": ("p.jpg", b"x" * size, "image/jpeg")}
+        return browser.post("/communes/0801/essai", data=form, files=photo)
+
+    assert send(5_000_000).text == "5000000"
+    assert send(27_000_000).status_code == 413
+    text = browser.post("/communes/0801/essai", data={**form, "photo": "x" * 300_000})
+    assert text.status_code == 413
+    field = {**form, "text": "x" * 300_000}
+    photo = {"photo": ("p.jpg", b"x", "image/jpeg")}
+    assert browser.post("/communes/0801/essai", data=field, files=photo).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("token", "headers"),
     [
