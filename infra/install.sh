@@ -27,7 +27,7 @@ refresh() {
     apt_get update
 }
 
-python() {
+need_python() {
   local candidate
   for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -43,19 +43,19 @@ python() {
   exit 1
 }
 
-node() {
+need_node() {
   command -v npm >/dev/null && return
   refresh
   install "Node.js and npm" nodejs npm
 }
 
-maven() {
+need_maven() {
   command -v mvn >/dev/null && command -v java >/dev/null && return
   refresh
   install "Java and Maven" maven default-jre-headless
 }
 
-chromium() {
+need_chromium() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null && return
   refresh
   install "a browser for the tests" chromium fonts-dejavu-core
@@ -71,7 +71,7 @@ has_postgis() {
     [ -e "$(pg_config --sharedir)/extension/postgis.control" ]
 }
 
-postgres() {
+need_postgres() {
   has_postgis && return
   refresh
   local version
@@ -91,6 +91,6 @@ postgres() {
 }
 
 case ${1:-} in
-  python | node | postgres | chromium | maven) "$1" ;;
+  python | node | postgres | chromium | maven) "need_$1" ;;
   *) echo "usage: $0 python|node|postgres|chromium|maven" >&2 && exit 2 ;;
 esac
