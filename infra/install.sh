@@ -76,9 +76,9 @@ need_postgres() {
   refresh
   local version
   # Beside a server that is there already, or the distribution's own version.
-  version=$(ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -1)
+  version=$(ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -1 || true)
   if [ -z "$version" ] || ! apt-cache show "postgresql-$version-postgis-3" >/dev/null 2>&1; then
-    version=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -1)
+    version=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -1 || true)
   fi
   # Palabre runs its own cluster: on a machine without PostgreSQL, no other shall start.
   local quiet=/etc/postgresql-common/createcluster.d/palabre.conf
