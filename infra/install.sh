@@ -85,7 +85,7 @@ need_postgres() {
   if [ "$(id -u)" = 0 ] && [ ! -d /etc/postgresql ]; then
     mkdir -p "$(dirname "$quiet")"
     echo "create_main_cluster = false" >"$quiet"
-    trap 'rm -f "$quiet"' EXIT
+    trap "rm -f '$quiet'" EXIT
   fi
   install "PostgreSQL with PostGIS" "postgresql-${version:-NN}" "postgresql-${version:-NN}-postgis-3"
 }
