@@ -19,8 +19,6 @@ DEFAULT = "fr"
 COOKIE = "langue"
 
 
-
-
 def catalogue(locale: str) -> Path:
     """Return the path of a language's catalogue."""
     return FOLDER / locale / "LC_MESSAGES" / f"{DOMAIN}.po"

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from gateway.errors import ServiceProblem
 from gateway.labels import N_
 from gateway.places import Places
 from gateway.web import gettext
+from services.common.problems import NotFound
 
 Json = dict[str, Any]
 PAGE = 20
@@ -138,6 +140,17 @@ def point(form: Form) -> tuple[float, float] | None:
     except ValueError:
         return None
     return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 else None
+
+
+def campaign_id(campaign: str) -> str:
+    """Read a path's campaign: what is no id is no page."""
+    try:
+        return str(UUID(campaign))
+    except ValueError:
+        raise NotFound from None
+
+
+CampaignId = Annotated[str, Depends(campaign_id)]
 
 
 def place_names(places: Places, commune: str) -> dict[str, str]:

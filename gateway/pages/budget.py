@@ -8,7 +8,7 @@ from gateway.clients import Api
 from gateway.errors import ServiceProblem
 from gateway.layers import commune_map_parts
 from gateway.pages import base
-from gateway.pages.base import Form, Json
+from gateway.pages.base import CampaignId, Form, Json
 from gateway.places import Places, PlacesDep
 from gateway.session import ApiDep, CheckedForm, SignedIn
 from gateway.web import gettext, redirect, render
@@ -36,7 +36,7 @@ def campaigns(code: str, request: Request, places: PlacesDep, api: ApiDep) -> Re
 
 @router.get("/budget/{campaign}")
 def campaign(
-    campaign: str, request: Request, places: PlacesDep, api: ApiDep, cursor: Cursor = None
+    campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep, cursor: Cursor = None
 ) -> Response:
     """Show a campaign: its phases, its amount, its proposals as a list and a map."""
     found = base.told(api.campaign(campaign), gettext(request))
@@ -62,7 +62,7 @@ def campaign(
 
 @router.get("/budget/{campaign}/proposer")
 def new_proposal(
-    campaign: str, request: Request, places: PlacesDep, api: ApiDep, _person: SignedIn
+    campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep, _person: SignedIn
 ) -> Response:
     """Give the form that proposes a project."""
     return _form(api.campaign(campaign), request, places, Form())
@@ -87,7 +87,7 @@ def _form(campaign: Json, request: Request, places: Places, form: Form) -> Respo
 
 @router.post("/budget/{campaign}/proposer")
 def create_proposal(
-    campaign: str,
+    campaign: CampaignId,
     request: Request,
     places: PlacesDep,
     api: ApiDep,

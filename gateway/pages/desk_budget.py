@@ -11,7 +11,7 @@ from gateway.clients import Api
 from gateway.errors import ServiceProblem
 from gateway.labels import N_
 from gateway.pages import base
-from gateway.pages.base import Form, Json
+from gateway.pages.base import CampaignId, Form, Json
 from gateway.pages.voting import election_of
 from gateway.places import Places, PlacesDep
 from gateway.session import ApiDep, CheckedForm, require
@@ -146,7 +146,7 @@ def _own(api: Api, code: str, campaign: str) -> Json:
 @router.get("/budget/{campaign}")
 def campaign(
     code: str,
-    campaign: str,
+    campaign: CampaignId,
     request: Request,
     places: PlacesDep,
     api: ApiDep,
@@ -182,7 +182,7 @@ def campaign(
 @router.get("/budget/{campaign}/etape")
 def confirm_phase(
     code: str,
-    campaign: str,
+    campaign: CampaignId,
     request: Request,
     places: PlacesDep,
     api: ApiDep,
@@ -232,7 +232,12 @@ def _confirm(
 
 @router.post("/budget/{campaign}/etape")
 def open_phase(
-    code: str, campaign: str, request: Request, places: PlacesDep, api: ApiDep, sent: CheckedForm
+    code: str,
+    campaign: CampaignId,
+    request: Request,
+    places: PlacesDep,
+    api: ApiDep,
+    sent: CheckedForm,
 ) -> Response:
     """Open the phase."""
     require(request, MANAGE, code)
@@ -249,7 +254,7 @@ def open_phase(
 
 @router.get("/budget/{campaign}/cloture")
 def confirm_close(
-    code: str, campaign: str, request: Request, places: PlacesDep, api: ApiDep
+    code: str, campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep
 ) -> Response:
     """Ask to confirm the end of the vote."""
     require(request, CLOSE, code)
@@ -276,7 +281,12 @@ def _confirm_close(request: Request, places: Places, campaign: Json, form: Form)
 
 @router.post("/budget/{campaign}/cloture")
 def close(
-    code: str, campaign: str, request: Request, places: PlacesDep, api: ApiDep, sent: CheckedForm
+    code: str,
+    campaign: CampaignId,
+    request: Request,
+    places: PlacesDep,
+    api: ApiDep,
+    sent: CheckedForm,
 ) -> Response:
     """Close the vote, count, publish."""
     require(request, CLOSE, code)

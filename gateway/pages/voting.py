@@ -10,7 +10,7 @@ from gateway.clients import Api
 from gateway.errors import ServiceProblem
 from gateway.layers import commune_map_parts
 from gateway.pages import base
-from gateway.pages.base import Form, Json
+from gateway.pages.base import CampaignId, Form, Json
 from gateway.places import Places, PlacesDep
 from gateway.session import ApiDep, CheckedForm, Person, SignedIn
 from gateway.web import gettext, redirect, render
@@ -27,7 +27,7 @@ def election_of(api: Api, campaign: str) -> Json | None:
 
 @router.get("/budget/{campaign}/vote")
 def ballot(
-    campaign: str,
+    campaign: CampaignId,
     request: Request,
     places: PlacesDep,
     api: ApiDep,
@@ -72,7 +72,7 @@ def _ballot(
 
 @router.post("/budget/{campaign}/vote")
 def vote(
-    campaign: str,
+    campaign: CampaignId,
     request: Request,
     places: PlacesDep,
     api: ApiDep,
@@ -117,7 +117,7 @@ def vote(
 
 
 @router.get("/budget/{campaign}/resultats")
-def results(campaign: str, request: Request, places: PlacesDep, api: ApiDep) -> Response:
+def results(campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep) -> Response:
     """Show the winners first, and for each project why."""
     election = election_of(api, campaign)
     if election is None or election["state"] == "open":

@@ -150,15 +150,15 @@
         location.assign(form.dataset.signIn);
         return;
       }
-      // Sent: the next page says so, and clears it (see below).
+      // The page that thanks for it clears the draft (see forget).
       save("sent", key);
     });
   }
 
-  // A page that a sent form led to, without a correction: its draft is no more needed.
+  // Received: the draft is no more needed. Any other page (a correction, a sign-in) keeps it.
   function forget() {
     const key = load("sent");
-    if (key && !one("[data-draft]") && !one("[data-problem]")) { drop(key); drop("sent"); }
+    if (key && one("[data-received]")) { drop(key); drop("sent"); }
   }
 
   // ---- the ballot's running total -----------------------------------------------------------------

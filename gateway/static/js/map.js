@@ -4,7 +4,8 @@
 (function () {
   "use strict";
 
-  const SPRITE = "/static/vendor/icons.svg";
+  // The page names the sprite it has already fetched.
+  const SPRITE = document.documentElement.dataset.sprite || "/static/vendor/icons.svg";
   const SVG = "http://www.w3.org/2000/svg";
   const REFRESH = 20000;
   const FIND = { every: 400, during: 10000 };
