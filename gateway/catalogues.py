@@ -24,6 +24,9 @@ OPTIONS = {"templates/**.html": {"trimmed": "true", "silent": "false"}}
 #: A fixed date: a catalogue changes only when a message does.
 WRITTEN = datetime(2026, 11, 22, tzinfo=UTC)
 
+#: A message: its one form, or its singular and plural.
+Text = str | tuple[str, ...] | list[str]
+
 
 def extract() -> Catalog:
     """Return the messages that the pages use."""
@@ -62,16 +65,16 @@ def update(locale: str, template: Catalog) -> int:
     return empty
 
 
-def _typeset(text: str | tuple[str, ...]) -> str | tuple[str, ...]:
+def _typeset(text: Text) -> str | tuple[str, ...]:
     """Return French with ’ and with the spaces that keep « », ; ! ? and : on their line."""
-    if isinstance(text, tuple):
+    if not isinstance(text, str):
         return tuple(str(_typeset(part)) for part in text)
     text = re.sub(r" ([;!?»])", "\u202f\\1", text.replace("'", "’").replace("« ", "«\u202f"))
-    return text.replace(" :", "\u00a0:").replace(" F CFA", "\u202fF\u202fCFA")
+    return text.replace(" :", "\u00a0:").replace("F CFA", "F\u202fCFA")
 
 
-def _forms(string: str | tuple[str, ...]) -> tuple[str, ...]:
-    return string if isinstance(string, tuple) else (string,)
+def _forms(string: Text | None) -> tuple[str, ...]:
+    return (string or "",) if isinstance(string, str | None) else tuple(string)
 
 
 if __name__ == "__main__":
