@@ -76,6 +76,7 @@ def test_its_settings_are_the_launchers(tmp_path: Path) -> None:
     launchers -= {name for name in launchers if name.endswith("_DATABASE_PASSWORD")}
     urls = {f"PALABRE_{name.upper()}_DATABASE_URL" for name in SETTINGS_OF}
     optional = {"PALABRE_HOST", "PALABRE_BASEMAP_URL", "PALABRE_BASEMAP_ATTRIBUTION"}
+    optional |= {"PALABRE_TRUSTED_PROXIES", "PALABRE_GATEWAY_TRUSTED_PROXIES"}
     assert ours == launchers | urls | optional | {"PALABRE_KAFKA_BOOTSTRAP_SERVERS"}
 
 

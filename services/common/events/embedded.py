@@ -73,6 +73,9 @@ class EmbeddedSubscription:
         self._consumer = consumer
         self._fixed = version
         self._poll = poll
+        newest = (f"(SELECT max(position) FROM {s}.outbox)" for s in consumer.sources)  # noqa: S608
+        self._newest = text(f"SELECT {', '.join(newest)}")
+        self._met: dict[str, int] = {}
 
     def run(self, stop: Flag) -> None:
         """Handle events until ``stop`` is set; survives a database that comes and goes."""
@@ -82,6 +85,7 @@ class EmbeddedSubscription:
                 busy = self.drain(stop)
                 pause = self._poll
             except (CursorMoved, GroupMoved):
+                self._met.clear()
                 continue
             except Exception as error:
                 if not is_transient(error):
@@ -93,30 +97,35 @@ class EmbeddedSubscription:
 
     def drain(self, stop: Flag) -> bool:
         """Handle at most one batch of each source; tell whether there was any event."""
+        behind = self._behind()
+        if not behind:
+            return False
         with self._sessions.begin() as session:
             version = self._fixed or current_version(session, self._consumer.group)
-        busy = False
-        for source in self._consumer.sources:
-            busy = self._drain_source(source, version, stop) or busy
-        return busy
+        for source in behind:
+            self._drain_source(source, version, stop)
+        return True
 
-    def _drain_source(self, source: str, version: int, stop: Flag) -> bool:
+    def _behind(self) -> list[str]:
+        """Return the sources that hold something beyond what this process met: one cheap query."""
+        with self._engine.connect() as connection:
+            newest = connection.execute(self._newest).one()
+        return [
+            source
+            for source, position in zip(self._consumer.sources, newest, strict=True)
+            if (position or 0) > self._met.get(source, -1)
+        ]
+
+    def _drain_source(self, source: str, version: int, stop: Flag) -> None:
+        self._met.pop(source, None)
         cursor = TableCursor(versioned(self._consumer.group, version), source)
         with self._sessions.begin() as session:
             position = cursor.open(session)
         safe = outbox.safe_position(self._engine, source, position)
-        if safe <= position:
-            return False
         with self._sessions.begin() as session:
             rows = outbox.read(session, source, after=position, upto=safe, limit=BATCH)
-        if not rows:
-            return False
-        process(
-            self._sessions,
-            self._consumer,
-            version,
-            [delivery_of(row.event, row.position) for row in rows],
-            cursor=cursor,
-            stop=stop,
-        )
-        return True
+        deliveries = [delivery_of(row.event, row.position) for row in rows]
+        if deliveries:
+            process(self._sessions, self._consumer, version, deliveries, cursor=cursor, stop=stop)
+        if len(rows) < BATCH and not stop.is_set():
+            self._met[source] = safe
