@@ -9,13 +9,44 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from infra.processes import die_with_parent
 
 BACKOFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row
 STEADY = 30.0  # seconds of running after which the row starts again
 LOG_BYTES = 10_000_000  # a log larger than this is moved aside at start
+
+
+class Process(Protocol):
+    """A running command."""
+
+    pid: int
+    returncode: int | None
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Where it writes."""
+
+    def poll(self) -> int | None:
+        """Return how it ended, or None while it runs."""
+
+
+Spawn = Callable[[Sequence[str], Mapping[str, str]], Process]
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Process:
+    """Start any program, in a session of its own."""
+    return subprocess.Popen(  # noqa: S603 - our own table
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # No time to be polite when the launcher itself was killed: the ports must be free.
+        preexec_fn=die_with_parent(signal.SIGKILL),
+    )
 
 
 @dataclass
@@ -26,7 +57,7 @@ class Child:
     command: Sequence[str]
     restart: bool = True
     failures: int = 0
-    process: "subprocess.Popen[bytes] | None" = None
+    process: "Process | None" = None
     started_at: float = 0.0
     due_at: float | None = None
     exit_code: int | None = None
@@ -42,9 +73,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, environment: Mapping[str, str], logs: Path, out: Callable[[bytes], None] | None = None
+        self,
+        environment: Mapping[str, str],
+        logs: Path,
+        out: Callable[[bytes], None] | None = None,
+        spawn: Spawn = spawn,
     ) -> None:
         """Describe where children's lines go: to `logs`/NAME.log and, prefixed, to `out`."""
+        self._start_process = spawn
         self._environment = dict(environment)
         self._logs = logs
         self._out = out or _stdout
@@ -115,16 +151,7 @@ class Supervisor:
         child.due_at = None
         child.exit_code = None
         child.started_at = time.monotonic()
-        child.process = subprocess.Popen(  # noqa: S603 - our own table
-            child.command,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # No time to be polite when the launcher itself was killed: the ports must be free.
-            preexec_fn=die_with_parent(signal.SIGKILL),
-        )
+        child.process = self._start_process(child.command, self._environment)
         assert child.process.stdout is not None  # noqa: S101 - it is a pipe
         os.set_blocking(child.process.stdout.fileno(), False)
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
@@ -136,7 +163,7 @@ class Supervisor:
             self._selector.unregister(child.process.stdout)
             child.process.stdout.close()
         self._signal(child, signal.SIGKILL)  # whatever it left in its group
-        child.exit_code = child.process.returncode
+        code = child.exit_code = child.process.returncode or 0
         child.process = None
         if not child.restart:
             return
@@ -145,7 +172,7 @@ class Supervisor:
         delay = BACKOFF[min(child.failures, len(BACKOFF) - 1)]
         child.failures += 1
         child.due_at = time.monotonic() + delay
-        self.say(f"{child.name} ended ({_why(child.exit_code)}); started again in {delay:g} s")
+        self.say(f"{child.name} ended ({_why(code)}); started again in {delay:g} s")
 
     def _read(self, child: Child) -> None:
         if child.process is None or child.process.stdout is None or child.process.stdout.closed:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import signal
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 from infra.errors import InfraError
 from infra.kafka.server import KafkaServer
 from infra.launcher import environment
+from infra.launcher.forked import Forked, preload
 from infra.launcher.supervisor import Supervisor
 from infra.launcher.table import SERVICES, processes
 from infra.postgres.cluster import Cluster
@@ -69,10 +69,11 @@ class Launcher:
         environment.write_env(self._home / "env", self._settings)
         set_up(self._settings)
         _say(f"database ready after {time.monotonic() - started:.1f} s")
-        self._supervisor = Supervisor(self._child_environment(), self._home / "logs")
+        preload(str(self._home / "env"), kafka=self._settings["PALABRE_EVENTS"] == "kafka")
+        self._supervisor = Supervisor(self._child_environment(), self._home / "logs", spawn=Forked)
         table = processes(self._settings["PALABRE_EVENTS"])
         for process in table:
-            self._supervisor.start(process.name, [*PALABRE, *process.arguments])
+            self._supervisor.start(process.name, process.arguments)
         self._wait_ready(self._supervisor)
         if self._settings["PALABRE_DEMO"] != "0":
             self._load_demo(self._supervisor)
@@ -124,7 +125,7 @@ class Launcher:
         asked = self._cluster.home / "demo-asked"
         if asked.exists():
             return
-        if supervisor.run("demo", [*PALABRE, "demo", "load"]) == 0:
+        if supervisor.run("demo", ["demo", "load"]) == 0:
             asked.touch()
         else:
             _say("the demonstration could not be loaded; Palabre runs without it")
@@ -151,9 +152,6 @@ class Launcher:
         if self._kafka is not None:
             self._kafka.stop()
         self._cluster.stop()
-
-
-PALABRE = (str(Path(sys.executable).with_name("palabre")),)
 
 
 def up(home: Path, given: Mapping[str, str]) -> None:
