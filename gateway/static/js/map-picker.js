@@ -92,6 +92,8 @@
     });
     map.addControl(new Locate());
     map.on("click", (event) => choose(event.latlng));
+    // A touch on a pin shows its card and means "here" too: the same spot may have a new problem.
+    map.on("popupopen", (event) => choose(event.popup.getLatLng()));
     container.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target === container) { event.preventDefault(); choose(map.getCenter()); }
     });
