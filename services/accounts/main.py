@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from services.accounts import repository
 from services.accounts.api import keys, router
 from services.accounts.settings import Settings
 from services.accounts.sms import ADAPTERS
@@ -21,7 +22,13 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         app.state.sms = ADAPTERS[settings.sms]()
         app.state.keys = FixedKeys(signer.jwks)
 
-    return create_app(settings, [router, keys], title="Palabre accounts", configure=configure)
+    return create_app(
+        settings,
+        [router, keys],
+        title="Palabre accounts",
+        configure=configure,
+        chores=[repository.purge],
+    )
 
 
 cli = service_cli(Settings, make_app, package="services/accounts")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -91,3 +91,9 @@ def delete_session(session: Session, token_hash: bytes) -> None:
 def commune_exists(session: Session, code: str) -> bool:
     """Tell whether ``code`` is a commune's."""
     return session.scalar(_COMMUNE, {"code": code}) is not None
+
+
+def purge(session: Session) -> None:
+    """Forget codes and sessions that have ended."""
+    for ended in (SignInCode, UserSession):
+        session.execute(delete(ended).where(ended.expires_at < func.now()))

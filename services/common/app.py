@@ -16,6 +16,7 @@ from services.common import health, problems
 from services.common.auth import KeySet
 from services.common.db import WORKER_THREADS, make_engine, make_sessions
 from services.common.events.inbox import Consumer
+from services.common.housekeeping import Chore, Housekeeper
 from services.common.limits import BodyLimit
 from services.common.settings import ServiceSettings
 
@@ -29,13 +30,20 @@ def create_app(
     title: str,
     body_limits: Mapping[str, int] | None = None,
     configure: Callable[[FastAPI], None] | None = None,
+    chores: Sequence[Chore] = (),
 ) -> FastAPI:
-    """Return a service's application; ``configure`` may add to ``app.state`` before it serves."""
+    """Return a service's application; ``configure`` may add to ``app.state`` before it serves.
+
+    ``chores`` delete what has served its time, every hour.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
+        housekeeper = Housekeeper(app.state.sessions, chores)
+        housekeeper.start()
         yield
+        housekeeper.stop()
         app.state.engine.dispose()
 
     app = FastAPI(
