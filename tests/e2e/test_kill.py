@@ -22,7 +22,15 @@ COMMUNE, PLACE = "0101", (2.437, 11.300)  # Banikoara, where nothing else happen
 BUDGET = 10_000_000
 COSTS = (4_000_000, 5_000_000, 2_000_000, 3_000_000)
 #: Who dies while problems are reported, and who while people vote; `postgres` and `kafka` in both.
-REPORTING = ("accounts", "reports", "reports-relay", "gateway-consume", "gateway", "postgres")
+REPORTING = (
+    "accounts",
+    "reports",
+    "reports-relay",
+    "gateway-consume",
+    "gateway",
+    "postgres",
+    "kafka",
+)
 VOTING = (
     *("voting-consume", "voting", "proposals", "proposals-consume", "postgres"),
     *("accounts-relay", "proposals-relay", "voting-relay", "kafka"),
