@@ -60,7 +60,7 @@ e2e: setup-dev ## the whole application in a real browser
 	$(PYTEST) tests/e2e
 
 bench: setup-dev ## measurements, not part of `make test`
-	$(PYTEST) -m bench tests/bench
+	$(PYTEST) -s -m bench tests/bench
 
 lock: $(STAMPS)/dev ## pin every Python dependency again, with hashes
 	$(BIN)/uv pip compile $(UV) requirements.in -o requirements.lock

@@ -82,10 +82,7 @@ class World:
             raise Poison(event.key)
         self.seen.append(event)
         session.execute(
-            text(
-                "INSERT INTO effects (place, event_id, key, n) "
-                "VALUES ((SELECT count(*) FROM effects), :id, :key, :n)"
-            ),
+            text("INSERT INTO effects (event_id, key, n) VALUES (:id, :key, :n)"),
             {"id": event.id, "key": event.key, "n": data.n},
         )
 
@@ -104,10 +101,11 @@ class World:
                 connection.execute(text(f"SET search_path = {schema}, public"))
                 create_kernel(connection, schema)
             connection.execute(text(f"CREATE SCHEMA {self.sink}_rebuild"))
+            connection.execute(text("CREATE SEQUENCE places"))
             connection.execute(
                 text(
-                    "CREATE TABLE effects "
-                    "(place int NOT NULL, event_id uuid NOT NULL, key text NOT NULL, n int)"
+                    "CREATE TABLE effects (place int NOT NULL DEFAULT nextval('places'), "
+                    "event_id uuid NOT NULL, key text NOT NULL, n int)"
                 )
             )
             connection.execute(text(f"SET search_path = {self.source}, public"))

@@ -35,6 +35,14 @@ RELAY_POLL = 0.1
 RELAY_GROUP = "relay:kafka"
 
 
+#: For every client. A broker that comes back is met within a second, not within half a minute.
+CONNECTION = {
+    "reconnect_backoff_max_ms": 1_000,
+    "request_timeout_ms": 10_000,
+    "bootstrap_timeout_ms": 10_000,
+}
+
+
 def make_producer(servers: str) -> KafkaProducer:
     """Return an idempotent producer; the constructor connects, so make it after any fork."""
     return KafkaProducer(
@@ -43,13 +51,13 @@ def make_producer(servers: str) -> KafkaProducer:
         acks="all",
         linger_ms=5,
         delivery_timeout_ms=20_000,
-        request_timeout_ms=10_000,
+        **CONNECTION,
     )
 
 
 def ensure_topics(servers: str, names: Sequence[str], *, replication: int = 1) -> None:
     """Create the topics that are missing: 12 partitions, kept for ever."""
-    admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
+    admin = KafkaAdminClient(bootstrap_servers=servers.split(","), **CONNECTION)
     try:
         existing = set(admin.list_topics())
         missing = [name for name in names if name not in existing]
@@ -198,6 +206,7 @@ class KafkaSubscription:
             max_poll_records=BATCH,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=3_000,
+            **CONNECTION,
         )
         client.subscribe(topics)
         return client
