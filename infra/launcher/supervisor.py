@@ -88,6 +88,7 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self._width = 0
         logs.mkdir(parents=True, exist_ok=True)
+        logs.chmod(0o700)
 
     def start(self, name: str, command: Sequence[str], *, restart: bool = True) -> Child:
         """Start `command`; with `restart`, again whenever it ends."""

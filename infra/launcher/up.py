@@ -156,6 +156,7 @@ class Launcher:
 
 def up(home: Path, given: Mapping[str, str]) -> None:
     """Run Palabre in `home` until a signal; InfraError says why it cannot."""
+    os.umask(0o077)  # logs hold sign-in codes where no SMS provider is set, photos are citizens'
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)  # the database's own user passes through; nobody lists it
     with _alone(home):

@@ -16,7 +16,20 @@ class RoleGranted(EventData):
     scope: str
 
 
-PUBLISHED: tuple[type[EventData], ...] = (RoleGranted,)
+class RoleRevoked(EventData):
+    """A role was taken back; ``id`` is the grant's."""
+
+    event_type: ClassVar[str] = "bj.palabre.role.revoked.v1"
+
+    id: UUID
+    role: str
+    scope: str
+
+
+_ID = UUID("01930000-0000-7000-8000-000000000001")
+
+PUBLISHED: tuple[type[EventData], ...] = (RoleGranted, RoleRevoked)
 EXAMPLES: tuple[EventData, ...] = (
-    RoleGranted(id=UUID("01930000-0000-7000-8000-000000000001"), role="agent", scope="0801"),
+    RoleGranted(id=_ID, role="agent", scope="0801"),
+    RoleRevoked(id=_ID, role="agent", scope="0801"),
 )

@@ -67,6 +67,15 @@ def add_grant(session: Session, user_id: UUID, role: str, scope: str) -> UUID | 
     )
 
 
+def remove_grant(session: Session, user_id: UUID, role: str, scope: str) -> UUID | None:
+    """Take a role back; None when it was not held."""
+    return session.scalar(
+        delete(RoleGrant)
+        .where(RoleGrant.user_id == user_id, RoleGrant.role == role, RoleGrant.scope == scope)
+        .returning(RoleGrant.id)
+    )
+
+
 def add_session(session: Session, user_id: UUID, token_hash: bytes, expires_at: datetime) -> None:
     """Store a signed-in device."""
     session.add(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.accounts import domain, repository
 from services.accounts.errors import BadCode, SessionEnded, UnknownCommune
-from services.accounts.events import RoleGranted
+from services.accounts.events import RoleGranted, RoleRevoked
 from services.accounts.settings import Settings
 from services.accounts.sms import SmsSender
 from services.accounts.tokens import Signer
@@ -97,15 +97,7 @@ def grant(session: Session, phone: str, role: str, commune: str | None) -> bool:
 
     :class:`Invalid` for an unknown role or a missing commune, :class:`UnknownCommune`.
     """
-    if role not in domain.ROLES:
-        raise Invalid(f"Roles are {', '.join(domain.ROLES)}.", "/role")
-    scope = domain.EVERYWHERE
-    if role not in domain.NATIONAL:
-        if commune is None:
-            raise Invalid(f"The role {role} is held in a commune: give its code.", "/commune")
-        if not repository.commune_exists(session, commune):
-            raise UnknownCommune
-        scope = commune
+    scope = _scope(session, role, commune)
     user_id = repository.ensure_user(session, phone)
     grant_id = repository.add_grant(session, user_id, role, scope)
     if grant_id is None:
@@ -113,6 +105,33 @@ def grant(session: Session, phone: str, role: str, commune: str | None) -> bool:
     said = RoleGranted(id=grant_id, role=role, scope=scope)
     outbox.append(session, [new_event(SOURCE, grant_id, scope, 1, said)])
     return True
+
+
+def revoke(session: Session, phone: str, role: str, commune: str | None) -> bool:
+    """Take ``role`` back; False when it was not held. Refuses what :func:`grant` refuses.
+
+    The person's tokens forget it within minutes.
+    """
+    scope = _scope(session, role, commune)
+    user = repository.find_user(session, phone)
+    grant_id = user and repository.remove_grant(session, user.id, role, scope)
+    if not grant_id:
+        return False
+    said = RoleRevoked(id=grant_id, role=role, scope=scope)
+    outbox.append(session, [new_event(SOURCE, grant_id, scope, 2, said)])
+    return True
+
+
+def _scope(session: Session, role: str, commune: str | None) -> str:
+    if role not in domain.ROLES:
+        raise Invalid(f"Roles are {', '.join(domain.ROLES)}.", "/role")
+    if role in domain.NATIONAL:
+        return domain.EVERYWHERE
+    if commune is None:
+        raise Invalid(f"The role {role} is held in a commune: give its code.", "/commune")
+    if not repository.commune_exists(session, commune):
+        raise UnknownCommune
+    return commune
 
 
 def _token_hash(settings: Settings, refresh_token: str) -> bytes:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy import text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +17,14 @@ SECONDS = Histogram(
     ("service", "route"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+
+WAITING = Gauge(
+    "palabre_events_set_aside", "Dead letters not replayed, and keys parked", ("service", "what")
+)
+_SET_ASIDE = {
+    "dead_letters": text("SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL"),
+    "parked_keys": text("SELECT count(*) FROM parked_keys"),
+}
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,8 +44,12 @@ def readyz(request: Request) -> dict[str, str]:
 
 
 @router.get("/metrics")
-def metrics() -> Response:
+def metrics(request: Request) -> Response:
     """Prometheus text; labels are route templates, never paths or persons."""
+    service = request.app.state.settings.name
+    with request.app.state.engine.connect() as connection:
+        for what, query in _SET_ASIDE.items():
+            WAITING.labels(service, what).set(connection.scalar(query))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -22,6 +22,7 @@ from services.common.db import SessionDep
 from services.common.problems import Conflict, Invalid
 
 KEPT = timedelta(days=2)
+ANONYMOUS = "anonymous"
 
 _CLAIM = text(
     "INSERT INTO idempotency_keys (key, scope, fingerprint) VALUES (:key, :scope, :fingerprint) "
@@ -46,6 +47,10 @@ class Once:
         self._session = session
         self._ids = {"key": key, "scope": scope}
         self._fingerprint = fingerprint
+
+    def anonymous(self) -> "Once":
+        """Return the same for nobody: the stored answer then names no person."""
+        return Once(self._session, self.key, ANONYMOUS, self._fingerprint)
 
     def run(
         self,
@@ -116,7 +121,7 @@ def once(
     principal: MaybePrincipal,
 ) -> Once:
     """Build the request's :class:`Once`; keys of different persons never meet."""
-    scope = str(principal.user_id) if principal else "anonymous"
+    scope = str(principal.user_id) if principal else ANONYMOUS
     return Once(session, key, scope, fingerprint)
 
 

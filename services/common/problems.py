@@ -1,6 +1,7 @@
 """Domain error kinds and their one translation to RFC 9457 ``application/problem+json``."""
 
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -8,7 +9,7 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
 from services.common.ids import new_id
@@ -178,6 +179,16 @@ def _on_database_down(_: Request, error: Exception) -> Response:
     )
 
 
+def _on_database_error(_: Request, error: Exception) -> Response:
+    """Log what kind of error and where: PostgreSQL's own words quote the row, a person's data."""
+    assert isinstance(error, DBAPIError)  # noqa: S101
+    incident = str(new_id())
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    kind, state = type(error.orig).__name__, getattr(error.orig, "pgcode", None)
+    log.error("incident %s: %s, SQLSTATE %s\n%s", incident, kind, state, where)
+    return problem(500, "internal", "Something failed on our side.", incident=incident)
+
+
 def _on_unexpected(request: Request, error: Exception) -> Response:
     incident = str(new_id())
     log.error("incident %s on %s", incident, request.scope.get("path"), exc_info=error)
@@ -190,6 +201,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(OperationalError, _on_database_down)
+    app.add_exception_handler(DBAPIError, _on_database_error)
     app.add_exception_handler(Exception, _on_unexpected)
 
 

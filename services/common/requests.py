@@ -1,13 +1,14 @@
 """What every API reads alike: bodies, texts, ids or references, pages by cursor."""
 
 import base64
-from datetime import datetime
+import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from services.common.problems import Invalid
 
@@ -30,6 +31,34 @@ def no_nul(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(no_nul)]
+
+#: Unicode categories that a line of text has no use for: controls, line and paragraph separators.
+#: Of the invisible "format" characters only the joiners that scripts need are let through.
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
+
+
+def one_line(value: str) -> str:
+    """Refuse what would make a title empty, misleading or longer than its line."""
+    if any(unicodedata.category(c) in _HIDDEN and c not in _JOINERS for c in value):
+        raise ValueError("control characters are not allowed")
+    if value and not any(c.isalnum() for c in value):
+        raise ValueError("there must be a letter or a digit")
+    return value
+
+
+#: A title, a name: one visible line.
+Line = Annotated[str, AfterValidator(one_line)]
+
+
+def near_year(value: datetime) -> datetime:
+    """Return the UTC time; refuse years that PostgreSQL or Python may not give back."""
+    if not 2000 <= value.year <= 2100:
+        raise ValueError("a date lies between 2000 and 2100")
+    return value.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(near_year)]
 
 
 def id_or_ref(value: str) -> UUID | str:
@@ -61,7 +90,7 @@ def read_cursor(
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError
-        return moment, UUID(last)
+        return near_year(moment), UUID(last)
     except ValueError:
         raise Invalid("This cursor is not ours.", "/cursor") from None
 

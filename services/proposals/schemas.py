@@ -1,13 +1,12 @@
 """Shapes of the proposals API."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,16 +15,9 @@ from pydantic import (
 )
 from shapely.geometry.base import BaseGeometry
 
-from services.common.requests import Body, Text
+from services.common.requests import Body, Line, Moment, Text
 from services.proposals import domain
 from services.proposals.domain import Outcome, Phase, Status
-
-
-def near_year(value: datetime) -> datetime:
-    """Return the UTC time; refuse years that PostgreSQL may not give back."""
-    if not 2000 <= value.year <= 2100:
-        raise ValueError("a date lies between 2000 and 2100")
-    return value.astimezone(UTC)
 
 
 def distinct(value: list[UUID]) -> list[UUID]:
@@ -35,11 +27,10 @@ def distinct(value: list[UUID]) -> list[UUID]:
     return value
 
 
-Title = Annotated[Text, Field(min_length=1, max_length=120)]
+Title = Annotated[Line, Field(min_length=1, max_length=120)]
 #: One word, so that no sentence of a citizen travels in events: roads, lighting, eau…
 Theme = Annotated[str, Field(pattern=r"^[^\W_][\w-]{0,39}$")]
 Fcfa = Annotated[int, Field(strict=True, ge=1, le=10**12)]
-Moment = Annotated[AwareDatetime, AfterValidator(near_year)]
 CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 ArrondissementCode = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 
@@ -55,7 +46,7 @@ class PhaseIn(Body):
 class EnvelopeIn(Body):
     """A part of the budget in FCFA, for an arrondissement or for a purpose."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=80)]
+    name: Annotated[Line, Field(min_length=1, max_length=80)]
     amount: Fcfa
     arrondissement: ArrondissementCode | None = None
 

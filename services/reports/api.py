@@ -2,7 +2,6 @@
 
 import base64
 import math
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -15,7 +14,7 @@ from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
 from services.common.problems import Conflict, Invalid, responses
 from services.common.rates import keyed_digest
-from services.common.requests import After, Limit, id_or_ref, next_link
+from services.common.requests import After, Limit, Moment, id_or_ref, next_link
 from services.reports import domain, photos, repository, service
 from services.reports.errors import (
     NotAPhoto,
@@ -27,6 +26,7 @@ from services.reports.errors import (
     TransitionNotAllowed,
 )
 from services.reports.schemas import (
+    CategoryCode,
     CategoryOut,
     CommuneCode,
     Created,
@@ -34,6 +34,7 @@ from services.reports.schemas import (
     Lon,
     NewReport,
     ReportDetail,
+    Statuses,
     StatusUpdate,
     Supported,
     Uploaded,
@@ -82,14 +83,15 @@ def upload(
         repository.add_upload(session, upload_id)
         return Uploaded(id=upload_id)
 
-    limit_by_address(request, session, "upload", domain.UPLOADS_PER_HOUR)
+    limit_by_address(request, "upload", domain.UPLOADS_PER_HOUR)
     return once.run(effect, status=201)  # type: ignore[return-value]
 
 
-def limit_by_address(request: Request, session: SessionDep, kind: str, limit: int) -> None:
-    """Bound what one address may send in an hour."""
+def limit_by_address(request: Request, kind: str, limit: int) -> None:
+    """Bound what one address may try in an hour: counted apart, so that refusals count too."""
     secret = request.app.state.settings.secret.get_secret_value()
-    rates.hit(session, secret, kind, request.client.host if request.client else "", limit)
+    with request.app.state.sessions.begin() as session:
+        rates.hit(session, secret, kind, request.client.host if request.client else "", limit)
 
 
 @router.get("/uploads/{upload_id}", responses=responses(PhotoNotFound))
@@ -123,14 +125,17 @@ def create_report(
     principal: MaybePrincipal,
 ) -> Response:
     """Pin a problem. Without a token it must be anonymous, and a follow-up token is given once."""
-    token = None
-    if principal is None:
-        if not body.anonymous:
-            raise SignInOrAnonymous
-        limit_by_address(request, session, "anonymous report", domain.ANONYMOUS_PER_HOUR)
+    token = reporter = None
     if body.anonymous:
+        limit_by_address(request, "anonymous report", domain.ANONYMOUS_PER_HOUR)
+        once = once.anonymous()  # no row may join this report and a person
         token = follow_up_token(request, once.key)
-    reporter = None if principal is None or body.anonymous else principal.user_id
+    elif principal is None:
+        raise SignInOrAnonymous
+    else:
+        reporter = principal.user_id
+        secret = request.app.state.settings.secret.get_secret_value()
+        rates.hit(session, secret, "report", str(reporter), domain.REPORTS_PER_HOUR)
     return once.run(
         lambda: service.create_report(
             session, body, reporter=reporter, follow_up_token=token
@@ -154,11 +159,11 @@ def list_reports(
     session: SessionDep,
     after: After,
     commune: CommuneCode | None = None,
-    category: Annotated[str | None, Query(max_length=40)] = None,
-    status: Annotated[str | None, Query(max_length=120, description="comma list")] = None,
+    category: CategoryCode | None = None,
+    status: Annotated[Statuses | None, Query(description="comma list")] = None,
     bbox: Annotated[str | None, Query(max_length=120, description="west,south,east,north")] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """Public columns as GeoJSON, newest first; ``next`` leads to the following page."""
@@ -169,11 +174,7 @@ def list_reports(
         values["category"] = category
     if status:
         values["status"] = status.split(",")
-    for name, moment in (("since", since), ("until", until)):
-        if moment is not None:
-            if moment.tzinfo is None:
-                raise Invalid("A time needs a zone, e.g. 2026-11-22T09:00:00Z.", f"/{name}")
-            values[name] = moment
+    values |= {k: v for k, v in {"since": since, "until": until}.items() if v is not None}
     filters = list(values)
     if bbox:
         values |= dict(zip(("west", "south", "east", "north"), parse_bbox(bbox), strict=True))
@@ -207,7 +208,7 @@ def duplicates(
     session: SessionDep,
     lon: Lon,
     lat: Lat,
-    category: Annotated[str, Query(max_length=40)],
+    category: CategoryCode,
     radius: Annotated[float, Query(gt=0, le=500, allow_inf_nan=False)] = domain.DUPLICATE_RADIUS_M,
 ) -> dict[str, Any]:
     """Open reports of the category near a point, nearest first, with ``distance_m``."""

@@ -77,7 +77,8 @@ THUMB_SIDE = 320
 COMMUNE_MARGIN_M = 5_000
 #: Within how many metres an open report of the same category may be the same problem.
 DUPLICATE_RADIUS_M = 50
-#: What one address may send in an hour.
+#: What one person, and what one address, may send in an hour.
+REPORTS_PER_HOUR = 60
 ANONYMOUS_PER_HOUR = 20
 UPLOADS_PER_HOUR = 200
 

@@ -4,6 +4,7 @@ import io
 import os
 import warnings
 from pathlib import Path
+from threading import BoundedSemaphore
 from uuid import UUID
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -11,7 +12,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from services.reports.domain import PHOTO_BYTES, PHOTO_PIXELS, PHOTO_SIDE, THUMB_SIDE
 from services.reports.errors import NotAPhoto, PhotoTooLarge
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+#: A JPEG is decoded at a fraction of its size; the others whole, and a few bytes can claim much.
+MAX_PIXELS = {"JPEG": PHOTO_PIXELS, "PNG": PHOTO_PIXELS // 2, "WEBP": PHOTO_PIXELS // 2}
+FORMATS = tuple(MAX_PIXELS)
+#: Photos decoded at once, of the many that may arrive at once.
+_DECODING = BoundedSemaphore(2)
 _TOO_MANY_PIXELS = f"A photo may have {PHOTO_PIXELS // 10**6} megapixels at most."
 SIDES = {"full": PHOTO_SIDE, "thumb": THUMB_SIDE}
 
@@ -24,13 +29,8 @@ def encode(data: bytes) -> dict[str, bytes]:
     if len(data) > PHOTO_BYTES:
         raise PhotoTooLarge(f"A photo may have {PHOTO_BYTES // 1024 // 1024} MB at most.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if image.width * image.height > PHOTO_PIXELS:
-                raise PhotoTooLarge(_TOO_MANY_PIXELS)
-            image.draft("RGB", (PHOTO_SIDE, PHOTO_SIDE))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+        with _DECODING:
+            upright = _small(data)
     except Image.DecompressionBombError:
         raise PhotoTooLarge(_TOO_MANY_PIXELS) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
@@ -44,6 +44,17 @@ def encode(data: bytes) -> dict[str, bytes]:
         copy.save(out, "JPEG", quality=78, optimize=True, progressive=True)
         found[name] = out.getvalue()
     return found
+
+
+def _small(data: bytes) -> Image.Image:
+    """Decode once, shrink in place, and only then turn and convert what is left."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS[str(image.format)]:
+            raise PhotoTooLarge(_TOO_MANY_PIXELS)
+        image.thumbnail((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def path_of(root: Path, upload_id: UUID, size: str) -> Path:

@@ -6,8 +6,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from services.common.requests import Body, Text
-from services.reports.domain import CATEGORIES, DESCRIPTION_LENGTH, MAX_PHOTOS, Reason, Status
+from services.common.requests import Body, Line, Text
+from services.reports.domain import (
+    CATEGORIES,
+    DESCRIPTION_LENGTH,
+    MAX_PHOTOS,
+    STATUSES,
+    Reason,
+    Status,
+)
 
 
 def known_category(value: str) -> str:
@@ -17,11 +24,19 @@ def known_category(value: str) -> str:
     return value
 
 
+def known_statuses(value: str) -> str:
+    """Refuse a comma list with a status that is not in the table."""
+    if not set(value.split(",")) <= set(STATUSES):
+        raise ValueError(f"statuses are {', '.join(STATUSES)}")
+    return value
+
+
 Lon = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Lat = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 ArrondissementCode = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 CategoryCode = Annotated[str, Field(max_length=40), AfterValidator(known_category)]
+Statuses = Annotated[str, Field(max_length=120), AfterValidator(known_statuses)]
 
 
 class NewReport(Body):
@@ -30,7 +45,7 @@ class NewReport(Body):
     lon: Lon | None = None
     lat: Lat | None = None
     arrondissement: ArrondissementCode | None = None
-    landmark: Text = Field("", max_length=200)
+    landmark: Line = Field("", max_length=200)
     category: CategoryCode
     description: Text = Field(min_length=3, max_length=DESCRIPTION_LENGTH)
     commune: CommuneCode | None = None

@@ -218,7 +218,8 @@ def change_status(
         status=body.status,
         at=now,
         actor_kind="mairie" if "mairie" in who & actors else "citizen",
-        actor=actor.user_id if actor else None,
+        # The holder of a follow-up token stays nobody, signed in or not.
+        actor=actor.user_id if actor and actors_of(report, actor, None) else None,
         public_note=body.public_note,
         internal_note=body.internal_note,
         reason=body.reason,

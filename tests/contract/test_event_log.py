@@ -210,6 +210,7 @@ def test_binary_mode_reads_back_what_it_wrote(world: World) -> None:
         ([], b"{}"),
         ([("ce_specversion", b"1.0")], b"{}"),
         ([("ce_id", b"\xff\xfe")], b"\x00\x01"),
+        ([("ce_specversion", b"1.0\x00"), ("other", b"\x00\xff")], b"{}"),
     ],
 )
 def test_garbage_on_the_topic_goes_to_the_dead_letter_topic(

@@ -1,5 +1,6 @@
 """CloudEvents 1.0 events and their binary mode over Kafka (CloudEvents Kafka binding 1.0.2)."""
 
+import base64
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -105,10 +106,24 @@ def to_kafka(event: Event) -> tuple[bytes, Headers, bytes]:
     return event.key.encode(), headers, value
 
 
+def headers_to_json(headers: Headers) -> str:
+    """Return headers as JSON that PostgreSQL stores whatever their bytes are."""
+    return json.dumps(
+        [[base64.b64encode(n.encode()).decode(), base64.b64encode(v).decode()] for n, v in headers]
+    )
+
+
+def headers_from_json(stored: Sequence[Sequence[str]]) -> Headers:
+    """Read :func:`headers_to_json` back."""
+    return [(base64.b64decode(n).decode(), base64.b64decode(v)) for n, v in stored]
+
+
 def from_kafka(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Event:
     """Read the binary mode; :class:`Undecodable` for anything else."""
     try:
         found = {name: raw.decode() for name, raw in headers}
+        if any("\x00" in text for text in found.values()):
+            raise Undecodable("a header holds a NUL")
         if found["ce_specversion"] != "1.0" or found["content-type"] != CONTENT_TYPE:
             raise Undecodable("not a CloudEvents 1.0 JSON message")
         data = json.loads(value or b"")

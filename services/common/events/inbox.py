@@ -5,7 +5,6 @@ dead letter at once. A handler that keeps failing makes a dead letter and its ke
 events of the key join it, in order, until ``replay`` drains them.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,8 @@ from services.common.events.envelope import (
     Reader,
     Undecodable,
     from_kafka,
+    headers_from_json,
+    headers_to_json,
     to_kafka,
 )
 
@@ -182,7 +183,7 @@ def bury(session: Session, group: str, delivery: Delivery, reason: str, error: s
             "type": delivery.event.type if delivery.event else None,
             "source": delivery.source,
             "key": delivery.key.replace("\x00", ""),
-            "headers": json.dumps([[n, v.decode("latin-1")] for n, v in headers]),
+            "headers": headers_to_json(headers),
             "value": value,
             "reason": reason,
             "error": error[:1000].replace("\x00", ""),
@@ -315,7 +316,7 @@ def replay(sessions: sessionmaker[Session], consumer: Consumer, key: str) -> int
         done = []
         for letter, headers, value in rows:
             try:
-                event = from_kafka([(n, v.encode("latin-1")) for n, v in headers], bytes(value))
+                event = from_kafka(headers_from_json(headers), bytes(value))
                 session.execute(_CLAIM, {"group": group, "ids": [str(event.id)]})
                 if event.type in consumer.handlers:
                     apply(session, consumer, event)

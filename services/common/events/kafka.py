@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from services.common.events import outbox
 from services.common.events.embedded import TableCursor
-from services.common.events.envelope import TOPIC_PREFIX, to_kafka, topic_of
+from services.common.events.envelope import TOPIC_PREFIX, headers_from_json, to_kafka, topic_of
 from services.common.events.inbox import (
     Consumer,
     CursorMoved,
@@ -264,7 +264,7 @@ class KafkaSubscription:
             producer = make_producer(self._servers)
             try:
                 for row in rows:
-                    headers = [(n, v.encode("latin-1")) for n, v in row.headers]
+                    headers = headers_from_json(row.headers)
                     headers.append(("palabre_reason", row.reason.encode()))
                     producer.send(
                         topic, value=bytes(row.value), key=row.key.encode(), headers=headers

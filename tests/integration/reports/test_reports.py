@@ -233,6 +233,23 @@ def test_an_anonymous_report_is_followed_by_its_secret(
     assert client.post(f"{url}/status", json=reopen, headers=right).status_code == 200
 
 
+def test_nothing_joins_an_anonymous_report_to_the_person_who_was_signed_in(
+    client: TestClient, tokens: Tokens, fresh_database: Database
+) -> None:
+    user = uuid.uuid4()
+    person = tokens.bearer(user=user)
+    headers = {**person, "Idempotency-Key": str(uuid.uuid4())}
+    body = {**WASTE, "anonymous": True}
+    made = client.post("/api/v1/reports", json=body, headers=headers).json()
+    url = f"/api/v1/reports/{made['id']}/status"
+    client.post(url, json={"status": "resolved"}, headers=tokens.agent("0801"))
+    both = {**person, "X-Follow-Up-Token": made["follow_up_token"]}
+    assert client.post(url, json={"status": "reopened"}, headers=both).status_code == 200
+    tables = ("reports", "status_changes", "idempotency_keys", "outbox", "report_photos", "uploads")
+    dump = "".join(str(rows(fresh_database, "reports", f"SELECT * FROM {t}")) for t in tables)
+    assert str(user) not in dump
+
+
 def test_the_mairie_answers_and_the_citizen_sees_it(
     client: TestClient, tokens: Tokens, fresh_database: Database
 ) -> None:
@@ -356,6 +373,13 @@ def test_the_list_pages_through_everything_once(client: TestClient, tokens: Toke
         "since=yesterday",
         "since=2026-01-01T00:00:00",
         "commune=abc",
+        "category=%00",
+        "category=dragons",
+        "status=%00",
+        "status=received,dragons",
+        "since=0001-01-01T00:00:00%2B23:59",
+        "until=9999-12-31T23:59:59-23:59",
+        "cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OSAwMTkzMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDE=",
     ],
 )
 def test_bad_queries(client: TestClient, query: str) -> None:
@@ -413,9 +437,10 @@ def bomb() -> bytes:
         (image(kind="GIF"), 415),
         (image((800, 600))[:900], 415),
         (bomb(), 413),
+        (image((6000, 5000), "WEBP"), 413),
         (b"\xff\xd8" + b"x" * (20 * 1024 * 1024), 413),
     ],
-    ids=["empty", "text", "svg", "gif", "truncated", "bomb", "20 MB"],
+    ids=["empty", "text", "svg", "gif", "truncated", "bomb", "30 Mpx WebP", "20 MB"],
 )
 def test_bad_photos_are_refused(
     client: TestClient, media: Path, fresh_database: Database, data: bytes, status: int
@@ -427,6 +452,23 @@ def test_bad_photos_are_refused(
     assert before == (count(fresh_database, "reports", "uploads"), sorted(media.rglob("*.jpg")))
 
 
+def test_refused_uploads_count_towards_the_limit(
+    client: TestClient, fresh_database: Database
+) -> None:
+    def counted() -> int:
+        return int(
+            rows(fresh_database, "reports", "SELECT sum(count) AS n FROM rate_counters")[0]["n"]
+        )
+
+    client.post("/api/v1/uploads", content=b"no photo")
+    before = counted()
+    client.post("/api/v1/uploads", content=b"no photo")
+    assert counted() == before + 1
+
+
 def test_ready_and_metrics(client: TestClient) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
+    assert 'palabre_events_set_aside{service="reports",what="parked_keys"} 0.0' in (
+        client.get("/metrics").text
+    )
     assert "palabre_http_requests_total" in client.get("/metrics").text

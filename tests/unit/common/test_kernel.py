@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from services.common.problems import (
     Unauthenticated,
     Unavailable,
 )
-from services.common.requests import id_or_ref, next_link, read_cursor
+from services.common.requests import id_or_ref, next_link, one_line, read_cursor
 from tests.apps import Tokens, make_key
 
 pytestmark = pytest.mark.unit
@@ -228,7 +228,10 @@ def test_any_text_is_an_id_or_a_reference(text: str) -> None:
     assert isinstance(found, UUID) or ("\x00" not in found and len(found) <= 80)
 
 
-@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
+@given(
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.uuids(),
+)
 def test_a_cursor_reads_back(at: Any, last: UUID) -> None:
     from urllib.parse import parse_qs, urlsplit
 
@@ -246,3 +249,16 @@ def test_a_cursor_reads_back(at: Any, last: UUID) -> None:
 def test_other_cursors_are_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read_cursor(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u202e\u200b", "a\nb", "a\x1b[31mb", "a\u2028b", "\u202ereversed", "…", "\ud800a"]
+)
+def test_a_line_is_visible_and_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"character|letter"):
+        one_line(text)
+
+
+@pytest.mark.parametrize("text", ["Dix lampadaires", "Ɖɔ̀ gbè ɖò tɔ̀n", "Ẹ̀kọ́", "ب\u200cب", "3"])
+def test_lines_of_any_language_pass(text: str) -> None:
+    assert one_line(text) == text

@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.execute("""
         CREATE TABLE users (
             id uuid PRIMARY KEY,
-            phone text NOT NULL UNIQUE CHECK (phone ~ '^[+][0-9]{8,15}$'),
+            phone text NOT NULL UNIQUE CHECK (phone ~ '^[+][0-9]{5,15}$'),
             created_at timestamptz NOT NULL DEFAULT now()
         );
         CREATE TABLE role_grants (
