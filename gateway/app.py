@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import layers, places, proxy
+from gateway.bodies import Patience
 from gateway.clients import Services
 from gateway.errors import ServiceProblem
 from gateway.pages import ROUTERS
@@ -111,6 +112,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     app.mount("/static", HashedFiles(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(limits.BodyLimit, limits=BODY_LIMITS, refuse=_refuse_body)
+    app.add_middleware(Patience)
     app.add_middleware(Metered, service=settings.name)
     return app
 
@@ -156,8 +158,9 @@ def to_page(request: Request, answer: Response) -> Response:
         detail=found["detail"],
         incident=found.get("incident"),
     )
-    if "Retry-After" in answer.headers:
-        page.headers["Retry-After"] = answer.headers["Retry-After"]
+    for name in ("Retry-After", "Connection"):
+        if name in answer.headers:
+            page.headers[name] = answer.headers[name]
     return page
 
 

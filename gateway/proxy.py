@@ -1,4 +1,4 @@
-"""``/api/v1/…`` of the services behind one address, streamed both ways.
+"""``/api/v1/…`` of the services behind one address; answers are streamed.
 
 Tokens pass, cookies do not: what a browser sends by itself gives no right here. The services are
 told the client's address as this server sees it; what the client claims about it is dropped.
@@ -7,7 +7,7 @@ told the client's address as this server sees it; what the client claims about i
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +16,9 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy import text
 from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
+from gateway.bodies import Held
 from gateway.clients import LIMITS, NAMES, Name, addresses
 from services.common import health
 from services.common.events.envelope import new_traceparent
@@ -46,10 +48,12 @@ HOP_BY_HOP = frozenset(
 )
 NOT_FORWARDED = HOP_BY_HOP | frozenset(
     "host cookie forwarded x-real-ip x-forwarded-for x-forwarded-host x-forwarded-proto "
-    "x-forwarded-port x-forwarded-prefix expect".split()
+    "x-forwarded-port x-forwarded-prefix expect content-length".split()
 )
 NOT_RETURNED = HOP_BY_HOP | {"server", "date", "set-cookie"}
 READY_SECONDS = 2.0
+#: Seconds that a client may take no byte of an answer: it holds one of our connections meanwhile.
+READER_SECONDS = 30.0
 
 
 class Upstreams:
@@ -58,12 +62,15 @@ class Upstreams:
     def __init__(self, settings: Settings) -> None:
         self.urls = addresses(settings)
         self.client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+        #: Our own questions: they must not wait behind what citizens ask.
+        self.own = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
         self.openapi: dict[str, dict[str, Any]] = {}
         self.openapi_at = float("-inf")
 
     async def close(self) -> None:
         """Close every connection."""
         await self.client.aclose()
+        await self.own.aclose()
 
 
 async def forward(path: str, request: Request) -> Response:
@@ -77,14 +84,14 @@ async def forward(path: str, request: Request) -> Response:
     base = upstreams.urls[name]
     query: bytes = request.scope["query_string"]
     url = httpx.URL(base).copy_with(raw_path=raw + (b"?" + query if query else b""))
-    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-    sent = upstreams.client.build_request(
-        request.method,
-        url,
-        headers=_request_headers(request),
-        content=_body(request) if has_body else None,
-    )
+    headers = _request_headers(request)
+    body = None
     try:
+        if "content-length" in request.headers or "transfer-encoding" in request.headers:
+            # First the whole body, then a connection: else 40 slow clients would hold them all.
+            body = await Held.of(request)
+            headers.append((b"content-length", str(body.size).encode()))
+        sent = upstreams.client.build_request(request.method, url, headers=headers, content=body)
         answer = await upstreams.client.send(sent, stream=True)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
@@ -92,6 +99,9 @@ async def forward(path: str, request: Request) -> Response:
         return _down(503, name)
     except httpx.TransportError as error:
         return _down(503 if isinstance(error, httpx.ConnectError) else 502, name)
+    finally:
+        if body:
+            body.close()
     return Streamed(answer, _response_headers(answer, base))
 
 
@@ -103,10 +113,17 @@ class Streamed(StreamingResponse):
         self.raw_headers = headers
         self._answer = answer
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send it."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; a client that reads none of it is left."""
+
+        async def timed(message: Message) -> None:
+            async with asyncio.timeout(READER_SECONDS):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, timed)
+        except TimeoutError:
+            pass  # the server closes what is not complete
         finally:
             await self._answer.aclose()
 
@@ -116,12 +133,6 @@ def _plain(raw_path: bytes) -> bool:
     path = unquote(unquote(raw_path.decode("ascii", "replace")))
     segments = path.replace("\\", "/").split("/")
     return not {".", ".."} & set(segments) and path.isprintable() and "\\" not in path
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        if chunk:
-            yield chunk
 
 
 def _dropped(headers: Iterable[tuple[bytes, bytes]], names: frozenset[str]) -> set[bytes]:
@@ -205,7 +216,7 @@ async def openapi(request: Request) -> Response:
 
 async def _document(upstreams: Upstreams, name: Name) -> dict[str, Any] | None:
     try:
-        answer = await upstreams.client.get(f"{upstreams.urls[name]}/api/v1/openapi.json")
+        answer = await upstreams.own.get(f"{upstreams.urls[name]}/api/v1/openapi.json")
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -291,7 +302,7 @@ async def _database(app: FastAPI) -> bool:
 
 async def _service(upstreams: Upstreams, name: Name) -> bool:
     try:
-        answer = await upstreams.client.get(f"{upstreams.urls[name]}/readyz", timeout=READY_SECONDS)
+        answer = await upstreams.own.get(f"{upstreams.urls[name]}/readyz", timeout=READY_SECONDS)
     except httpx.HTTPError:
         return False
     return answer.status_code == 200

@@ -27,6 +27,10 @@ WORDS: Mapping[int | str, tuple[str, str]] = {
         N_("Cette commune n'existe pas"),
         N_("Choisissez parmi les 77 communes du Bénin."),
     ),
+    408: (
+        N_("L'envoi s'est arrêté en route"),
+        N_("Le réseau est peut-être faible. Rien n'a été enregistré : réessayez."),
+    ),
     409: (
         N_("Ce n'est plus possible"),
         N_("La situation a changé entre-temps. Rechargez la page pour voir où l'on en est."),

@@ -21,6 +21,8 @@ from services.common.limits import BodyLimit
 from services.common.settings import ServiceSettings
 
 VERSION = "0.1.0"
+#: Beyond, a client is told 503 at once; below the 1,024 files that a process may have open.
+MAX_CONNECTIONS = 512
 
 
 def create_app(
@@ -102,6 +104,7 @@ def service_cli(
             server_header=False,
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=5,
+            limit_concurrency=MAX_CONNECTIONS,
         )
 
     @cli.command()

@@ -3,8 +3,11 @@
 import gzip
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
@@ -12,7 +15,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import SecretStr
 
+from gateway import bodies, proxy
 from gateway.app import make_app
+from gateway.clients import LIMITS
 from gateway.settings import Settings
 from tests.integration.gateway.conftest import NOWHERE, serve
 
@@ -49,6 +54,10 @@ def upstream() -> FastAPI:
     @app.get("/api/v1/reports/long")
     def long() -> StreamingResponse:
         return StreamingResponse((b"y" * 10_000 for _ in range(100)), media_type="text/plain")
+
+    @app.get("/api/v1/reports/endless")
+    def endless() -> StreamingResponse:
+        return StreamingResponse((b"z" * 100_000 for _ in range(1000)), media_type="text/plain")
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -209,6 +218,76 @@ def test_bodies_are_bounded_declared_or_streamed(
     assert client.post(path, content=b"x" * refused).status_code == 413
     assert client.post(path, content=chunks(refused)).status_code == 413
     assert len(service.state.bodies) == known
+
+
+def connect(url: str, sent: str, seconds: float = 5.0) -> socket.socket:
+    address = urlsplit(url)
+    found = socket.create_connection((address.hostname, address.port), seconds)
+    found.sendall(f"{sent}\r\nHost: x\r\n".encode())
+    return found
+
+
+LONG = "Content-Length: 9000\r\n\r\nabc"
+FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
+
+
+def test_clients_that_hold_their_bodies_back_hold_nobody_else(
+    client: httpx.Client, front: str
+) -> None:
+    with ExitStack() as held:
+        for _ in range((LIMITS.max_connections or 0) + 1):
+            slow = held.enter_context(connect(front, "POST /api/v1/uploads HTTP/1.1"))
+            slow.sendall(LONG.encode())
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert client.get("/api/v1/reports").status_code == 200
+        assert client.get("/readyz").json()["not_ready"] == ["voting"]
+        assert time.monotonic() - started < 2
+
+
+def test_clients_that_read_no_answer_lose_their_connection(
+    client: httpx.Client, front: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "READER_SECONDS", 0.5)
+    with ExitStack() as held:
+        for _ in range((LIMITS.max_connections or 0) + 1):
+            slow = held.enter_context(connect(front, "GET /api/v1/reports/endless HTTP/1.1"))
+            slow.sendall(b"\r\n")
+        time.sleep(0.3)
+        assert client.get("/readyz", timeout=20).json()["not_ready"] == ["voting"]
+        assert client.get("/api/v1/reports", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        ("POST /api/v1/uploads HTTP/1.1", b"application/problem+json"),
+        (f"POST /connexion HTTP/1.1\r\nAccept: text/html\r\n{FORM}".rstrip(), b"text/html"),
+    ],
+)
+@pytest.mark.parametrize("limit", ["SILENCE", "IN_ALL"])
+def test_a_body_that_does_not_come_is_refused(
+    front: str, monkeypatch: pytest.MonkeyPatch, sent: str, kind: bytes, limit: str
+) -> None:
+    monkeypatch.setattr(bodies, limit, 0.4)
+    with connect(front, sent) as slow:
+        slow.sendall(LONG.encode())
+        answer = b""
+        for _ in range(40):  # a byte now and then does not keep the connection
+            slow.settimeout(0.1)
+            try:
+                piece = slow.recv(65536)
+            except TimeoutError:
+                if limit == "IN_ALL" and not answer:
+                    slow.sendall(b"x")
+                continue
+            answer += piece
+            if not piece:
+                break
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert kind in answer
+        assert b"connection: close" in answer.lower()
+        assert piece == b""
 
 
 def test_a_service_that_is_down_is_a_problem(client: httpx.Client) -> None:
