@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from tests import servers
 from tests.e2e import browsing
 from tests.e2e.running import Palabre
 
@@ -23,7 +24,7 @@ def palabre(request: pytest.FixtureRequest) -> Iterator[Palabre]:
     """Run everything: with the demonstration in the one transport, empty in the other."""
     events = request.param
     if events == "kafka":
-        request.getfixturevalue("kafka_jars")
+        servers.require_kafka()
     run = Palabre(events, demo=events == "embedded")
     try:
         run.start()

@@ -52,8 +52,7 @@ class Palabre:
     def start(self, seconds: float = 150) -> None:
         """Start it; return when it says that it is ready."""
         said = len(self.lines(READY))
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PALABRE_")}
-        environment |= {
+        environment = _environment() | {
             "PALABRE_HOME": str(self.home / "data"),
             "EVENTS": self.events,
             "PORT": self.url.rpartition(":")[2],
@@ -125,8 +124,7 @@ class Palabre:
 
     def command(self, *arguments: str) -> str:
         """Run a `palabre` command beside it, as an administrator would; return what it says."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PALABRE_")}
-        environment["PALABRE_ENV_FILE"] = str(self.home / "data/env")
+        environment = _environment() | {"PALABRE_ENV_FILE": str(self.home / "data/env")}
         done = subprocess.run(
             [PALABRE, *arguments], env=environment, capture_output=True, text=True, timeout=60
         )
@@ -178,6 +176,12 @@ class Palabre:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without what would lead to another installation or another broker."""
+    ours = ("PALABRE_", "KAFKA_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def _children() -> dict[int, list[int]]:

@@ -28,7 +28,8 @@ FIRST_VIEW = 250_000  # bytes that a commune's page may cost the first time
 README_BYTES = 200_000
 
 
-BAD = """<html><body><main></main><main><h1>a</h1><h3>b</h3><img src="data:,"><button></button><input name="x">
+BAD = """<html><body><main></main><main><h1>a</h1><h3>b</h3><img src="data:,">
+<button></button><input name="x">
 <p id="i" style="color:#999">pale</p><p id="i" aria-describedby="none">twice</p>
 <button style="height:20px">small</button></main></body></html>"""
 
