@@ -39,6 +39,7 @@ ROUTES: Mapping[str, Name] = {
     "elections": "voting",
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+SAFE = ("GET", "HEAD")
 TIMEOUT = httpx.Timeout(30.0, connect=2.0)
 
 #: RFC 9110, 7.6.1, and what is said about the client by nobody but us.
@@ -92,7 +93,7 @@ async def forward(path: str, request: Request) -> Response:
             body = await Held.of(request)
             headers.append((b"content-length", str(body.size).encode()))
         sent = upstreams.client.build_request(request.method, url, headers=headers, content=body)
-        answer = await upstreams.client.send(sent, stream=True)
+        answer = await _send(upstreams.client, sent)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
     except httpx.TimeoutException:
@@ -103,6 +104,22 @@ async def forward(path: str, request: Request) -> Response:
         if body:
             body.close()
     return Streamed(answer, _response_headers(answer, base))
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send it, once more when a connection broke before the answer and that cannot do harm.
+
+    Harmless: what only reads, what the service will know again by its key, what never left.
+    """
+    try:
+        return await client.send(request, stream=True)
+    except httpx.TimeoutException:
+        raise
+    except httpx.TransportError as error:
+        again = request.method in SAFE or "idempotency-key" in request.headers
+        if not again and not isinstance(error, httpx.ConnectError | httpx.WriteError):
+            raise
+    return await client.send(request, stream=True)
 
 
 class Streamed(StreamingResponse):

@@ -191,8 +191,12 @@ def _on_database_error(_: Request, error: Exception) -> Response:
 
 def _on_unexpected(request: Request, error: Exception) -> Response:
     incident = str(new_id())
-    log.error("incident %s on %s", incident, request.scope.get("path"), exc_info=error)
-    return problem(500, "internal", "Something failed on our side.", incident=incident)
+    # As it was sent: a decoded path may hold line breaks, and forge lines of the log.
+    log.error("incident %s on %r", incident, request.scope.get("raw_path"), exc_info=error)
+    # The server drops the connection after this; said, nobody sends another request on it.
+    headers = {"Connection": "close"}
+    said = "Something failed on our side."
+    return problem(500, "internal", said, headers=headers, incident=incident)
 
 
 def install(app: FastAPI) -> None:

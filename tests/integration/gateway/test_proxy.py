@@ -19,6 +19,7 @@ from gateway import bodies, proxy
 from gateway.app import make_app
 from gateway.clients import LIMITS
 from gateway.settings import Settings
+from services.common import problems
 from tests.integration.gateway.conftest import NOWHERE, serve
 
 pytestmark = pytest.mark.integration
@@ -28,6 +29,11 @@ def upstream() -> FastAPI:
     """Return a service that tells what reached it."""
     app = FastAPI(title="upstream", openapi_url="/api/v1/openapi.json")
     app.state.bodies = []
+    problems.install(app)
+
+    @app.get("/api/v1/reports/failure")
+    def failure() -> None:
+        raise ZeroDivisionError
 
     @app.get("/readyz")
     def ready() -> dict[str, str]:
@@ -304,9 +310,10 @@ def test_a_service_that_breaks_off_is_a_bad_gateway(
     listener = socket.create_server(("127.0.0.1", 0))
 
     def hang_up() -> None:
-        connection, _ = listener.accept()
-        connection.recv(1000)
-        connection.close()
+        for _ in range(2):  # a GET is tried twice
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.close()
 
     thread = threading.Thread(target=hang_up)
     thread.start()
@@ -316,6 +323,56 @@ def test_a_service_that_breaks_off_is_a_bad_gateway(
         assert httpx.get(f"{url}/api/v1/elections").status_code == 502
     thread.join()
     listener.close()
+
+
+def keep_alive_then_hang_up(listener: socket.socket, bodies: list[bytes]) -> None:
+    """Answer a connection's first request only; break off at its second."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            for said in (answer, b""):
+                head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+                while head and b"content-length: 5" in head.lower() and len(body) < 5:
+                    body += connection.recv(65536)
+                bodies.append(body)
+                connection.sendall(said)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {}, 200),
+        ("POST", {"Idempotency-Key": "k"}, 200),
+        ("POST", {}, 502),  # it may have been done already
+    ],
+)
+def test_a_connection_found_broken_is_tried_once_more_where_that_is_harmless(
+    gateway_settings: Settings, method: str, headers: dict[str, str], status: int
+) -> None:
+    seen: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=keep_alive_then_hang_up, args=(listener, seen))
+    thread.start()
+    voting = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with serve(make_app(gateway_settings.model_copy(update={"voting_url": voting}))) as url:
+        assert httpx.get(f"{url}/api/v1/elections").status_code == 200
+        body = b"a=123" if method == "POST" else None
+        answer = httpx.request(method, f"{url}/api/v1/elections", content=body, headers=headers)
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(5)
+    assert answer.status_code == status
+    assert seen[1:3] == [body or b""] * (2 if status == 200 else 1)
+
+
+def test_a_services_failure_does_not_fail_the_next_request(client: httpx.Client) -> None:
+    for _ in range(20):
+        assert client.get("/api/v1/reports/failure").status_code == 500
+        assert client.post("/api/v1/reports", content=b"x").status_code == 200
 
 
 def test_readiness_names_who_is_not(client: httpx.Client, gateway_settings: Settings) -> None:

@@ -1,10 +1,13 @@
 """The pure parts of the gateway: policy, cookies, headers, paths, names, merged documents."""
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from gateway import clients, proxy, security
 from gateway.errors import ServiceProblem
 from gateway.places import fold
+from services.common import problems
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +91,21 @@ def test_a_problem_names_its_fields() -> None:
     problem = ServiceProblem(422, "invalid", "…", [{"pointer": "/phone", "detail": "too short"}])
     assert problem.field("phone") == "too short"
     assert problem.field("code") is None
+
+
+def test_an_incident_closes_its_connection_and_writes_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/{code}")
+    def broken(code: str) -> None:
+        raise ZeroDivisionError
+
+    answer = TestClient(app, raise_server_exceptions=False).get("/0801%0AINFO forged")
+    assert answer.status_code == 500
+    assert answer.headers["connection"] == "close"
+    said = caplog.records[-1].getMessage()
+    assert said.startswith("incident ")
+    assert "\n" not in said
