@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 
 from gateway import clients
 from gateway.errors import FormExpired, ServiceDown, ServiceProblem
 from services.common.auth import Principal, read_token
-from services.common.problems import Forbidden, TooLarge, Unauthenticated, Unavailable
+from services.common.problems import Forbidden, Malformed, TooLarge, Unauthenticated, Unavailable
 from services.common.rates import keyed_digest
 
 ACCESS = "palabre_session"
@@ -217,13 +218,16 @@ def check_origin(request: Request) -> None:
 async def checked_form(request: Request) -> AsyncIterator[FormData]:
     """Give the fields and files of a form that this site made for this browser.
 
-    :class:`FormExpired` otherwise, :class:`TooLarge` past :data:`FORM_BYTES` without files.
+    :class:`FormExpired` otherwise, :class:`Malformed` unless it is UTF-8, :class:`TooLarge` past
+    :data:`FORM_BYTES` without files.
     """
     check_origin(request)
     length = request.headers.get("content-length", "")
-    if not request.headers.get("content-type", "").startswith("multipart/form-data") and (
-        not length.isdigit() or int(length) > FORM_BYTES
-    ):
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    # Python knows encodings whose text cannot be written again, or takes minutes to read.
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        raise Malformed("A form is in UTF-8.")
+    if kind != b"multipart/form-data" and (not length.isdigit() or int(length) > FORM_BYTES):
         raise TooLarge(f"A form may have {FORM_BYTES} bytes at most.")
     async with request.form(
         max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=FORM_BYTES

@@ -215,6 +215,22 @@ def test_a_form_that_is_too_long_is_refused_with_a_page(browser: httpx.Client) -
     assert browser.post("/essai/form", content=chunks(), headers=streamed).status_code == 413
 
 
+@pytest.mark.parametrize("charset", ["unicode_escape", "utf-7", "punycode", "idna", "nothing"])
+def test_a_form_is_in_utf_8_whatever_it_says(browser: httpx.Client, charset: str) -> None:
+    def send(charset: str, token: str) -> httpx.Response:
+        field = b'--xx\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+        body = field % (b"csrf_token", token.encode()) + field % (b"what", "é".encode())
+        kind = f"multipart/form-data; boundary=xx; charset={charset}"
+        content = body + b"--xx--\r\n"
+        return browser.post("/essai/form", content=content, headers={"Content-Type": kind})
+
+    token = form_token(browser)
+    assert send("UTF-8", token).status_code == 200
+    answer = send(charset, "a.\\ud800")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+
+
 @pytest.mark.parametrize(
     ("path", "accept", "status"),
     [
