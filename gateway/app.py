@@ -18,7 +18,7 @@ from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import layers, places, proxy
 from gateway.bodies import Patience
@@ -59,7 +59,27 @@ class Gateway(FastAPI):
         """Wrap the whole stack: FastAPI would put these inside its own error page."""
         settings: Settings = self.state.settings
         stack = Cookies(super().build_middleware_stack(), settings.env == "production")
-        return SecureHeaders(stack, settings.basemap_url)
+        return HeadAsGet(SecureHeaders(stack, settings.basemap_url))
+
+
+class HeadAsGet:
+    """ASGI middleware: a HEAD is answered like the GET of the same path, without the content."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request through."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def headers_only(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, headers_only)
 
 
 class HashedFiles(StaticFiles):
@@ -94,6 +114,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         title="Palabre",
         version=VERSION,
         lifespan=lifespan,
+        redirect_slashes=False,  # Starlette's lead to whatever Host the client named
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -151,6 +172,9 @@ def to_page(request: Request, answer: Response) -> Response:
     found = json.loads(bytes(answer.body))
     if found["status"] == HTTPStatus.UNAUTHORIZED:
         return redirect(f"{SIGN_IN}?{urlencode({'retour': _origin_of(request)})}")
+    raw: bytes = request.scope["raw_path"]
+    if found["status"] == HTTPStatus.NOT_FOUND and raw.endswith(b"/") and request.method == "GET":
+        return redirect(raw.decode("ascii").rstrip("/"))
     page = error_page(
         request,
         status=found["status"],

@@ -38,8 +38,7 @@ ROUTES: Mapping[str, Name] = {
     "proposals": "proposals",
     "elections": "voting",
 }
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-SAFE = ("GET", "HEAD")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 TIMEOUT = httpx.Timeout(30.0, connect=2.0)
 
 #: RFC 9110, 7.6.1, and what is said about the client by nobody but us.
@@ -116,7 +115,7 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Resp
     except httpx.TimeoutException:
         raise
     except httpx.TransportError as error:
-        again = request.method in SAFE or "idempotency-key" in request.headers
+        again = request.method == "GET" or "idempotency-key" in request.headers
         if not again and not isinstance(error, httpx.ConnectError | httpx.WriteError):
             raise
     return await client.send(request, stream=True)

@@ -127,6 +127,41 @@ def test_every_method_passes(client: httpx.Client, method: str) -> None:
     assert client.request(method, "/api/v1/campaigns/x").json()["method"] == method
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nulle-part", "/healthz", "/api/v1/communes", "/api/v1/reports/a", "/static/js/map.js"],
+)
+def test_a_head_is_a_get_without_its_content(client: httpx.Client, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    for name in ("content-type", "etag", "content-security-policy"):
+        assert head.headers.get(name) == whole.headers.get(name)
+    assert client.get("/healthz").status_code == 200  # the connection is still in step
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status", "location"),
+    [
+        ("/a-propos/", "text/html", 303, "/a-propos"),
+        ("/communes/Tangui%C3%A9ta/", "text/html", 303, "/communes/Tangui%C3%A9ta"),
+        ("//evil.example/", "text/html", 303, "/"),
+        ("/a-propos/", "*/*", 404, None),
+        ("/static", "*/*", 404, None),
+        ("/api/v1/communes/", "*/*", 404, None),
+    ],
+)
+def test_no_redirect_follows_the_host_header(
+    front: str, path: str, accept: str, status: int, location: str | None
+) -> None:
+    with connect(front, f"GET {path} HTTP/1.1") as client:
+        client.sendall(f"X-Forwarded-Host: evil.example\r\nAccept: {accept}\r\n\r\n".encode())
+        answer = client.recv(65536).decode().lower()
+    assert answer.startswith(f"http/1.1 {status} ")
+    found = [line for line in answer.split("\r\n") if line.startswith("location: ")]
+    assert found == ([f"location: {location.lower()}"] if location else [])
+
+
 def test_cookies_and_claims_about_the_client_do_not_pass(client: httpx.Client) -> None:
     told = client.get(
         "/api/v1/reports",
