@@ -113,9 +113,18 @@ class Api:
         """Pin a problem; return ``{id, ref, status, commune, category, follow_up_token?}``."""
         return self._post("reports", "reports", report, key)
 
-    def set_status(self, ref: str, change: Json, key: str | None = None) -> Json:
-        """Move a report in its workflow: ``{status, public_note?, internal_note?, reason?}``."""
-        return self._post("reports", f"reports/{_part(ref)}/status", change, key)
+    def set_status(
+        self, ref: str, change: Json, key: str | None = None, follow_up: str = ""
+    ) -> Json:
+        """Move a report in its workflow: ``{status, public_note?, internal_note?, reason?}``.
+
+        ``follow_up`` is the code that an anonymous reporter was given.
+        """
+        headers = {"X-Follow-Up-Token": follow_up} if follow_up else {}
+        path = f"reports/{_part(ref)}/status"
+        return cast(
+            Json, self._send("reports", "POST", path, json=change, key=key, headers=headers)
+        )
 
     def support(self, ref: str, key: str | None = None) -> int:
         """Say "me too" and return how many did."""
@@ -204,7 +213,7 @@ class Api:
         if token := self.token():
             sent["Authorization"] = f"Bearer {token}"
         if key:
-            sent["Idempotency-Key"] = key
+            sent["Idempotency-Key"] = quote(key)  # a form's field: it may hold anything
         given = {k: v for k, v in (query or {}).items() if v is not None}
         client = self.services.clients[service]
         for last in (False, True) if method == "GET" else (True,):

@@ -1,6 +1,6 @@
 """What pages share: forms shown again with what is wrong, features made readable, paging."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -94,6 +94,7 @@ FIELDS: Mapping[str, str] = {
     "reason": N_("Dites pourquoi."),
     "outcome": N_("Choisissez une conclusion."),
     "status": N_("Choisissez le nouvel état."),
+    "follow_up": N_("Ce code n'est pas celui de ce signalement."),
     "phases": N_("Les dates se suivent sans se chevaucher."),
 }
 _OTHER = N_("Cela n'a pas pu être enregistré. Vérifiez et réessayez.")
@@ -156,6 +157,11 @@ CampaignId = Annotated[str, Depends(campaign_id)]
 def place_names(places: Places, commune: str) -> dict[str, str]:
     """Return the commune's arrondissements, code to name."""
     return {part.code: part.name for part in places.arrondissements(commune)}
+
+
+def known(value: str, table: Container[str]) -> str:
+    """Return a filter's value, or no filter where the value means nothing."""
+    return value if value in table else ""
 
 
 def located(item: Json, names: Mapping[str, str]) -> Json:

@@ -33,6 +33,8 @@ def queue(
     """List what waits for the mairie."""
     commune = places.commune(code)
     require(request, MANAGE, code)
+    category = base.known(category, labels.CATEGORIES)
+    status = base.known(status, {*labels.STATUSES, "all"})
     chosen = {"category": category, "status": status}
     wanted = {"": ",".join(base.OPEN), "all": None}.get(status, status)
     answer = api.reports(

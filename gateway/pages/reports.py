@@ -6,19 +6,21 @@ from uuid import NAMESPACE_URL, uuid5
 from fastapi import APIRouter, Query, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
-from gateway import labels
+from gateway import clients, labels
 from gateway.clients import Api
 from gateway.errors import ServiceProblem
 from gateway.layers import commune_map_parts
 from gateway.pages import base
 from gateway.pages.base import Form, Json
 from gateway.places import Places, PlacesDep
-from gateway.session import ApiDep, CheckedForm, SignedIn, person
+from gateway.session import ApiDep, CheckedForm, MaybePerson, SignedIn, person
 from gateway.web import gettext, redirect, render
+from services.common.problems import Unauthenticated
 
 router = APIRouter(include_in_schema=False)
 
 MAX_PHOTO_BYTES = 10 * 1024 * 1024
+MAX_CODE = 100
 Code = Annotated[str, Query(max_length=40)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 
@@ -36,6 +38,8 @@ def reports(
     """List a commune's reports beside their map."""
     commune = places.commune(code)
     names = base.place_names(places, code)
+    category = base.known(category, labels.CATEGORIES)
+    status = base.known(status, labels.STATUSES)
     chosen = {"category": category, "status": status}
     answer = api.reports(
         commune=code,
@@ -183,13 +187,31 @@ def support(ref: str, api: ApiDep, sent: CheckedForm, _person: SignedIn) -> Resp
 
 @router.post("/signalements/{ref}/rouvrir")
 def reopen(
-    ref: str, request: Request, places: PlacesDep, api: ApiDep, sent: CheckedForm, _person: SignedIn
+    ref: str,
+    request: Request,
+    places: PlacesDep,
+    api: ApiDep,
+    sent: CheckedForm,
+    who: MaybePerson,
 ) -> Response:
-    """Let the reporter say that it is not solved."""
+    """Let the reporter say that it is not solved: the person, or who holds its secret code."""
     form = Form.of(sent)
     change = {"status": "reopened", "public_note": form.values["public_note"]}
+    code = "".join(form.values["follow_up"].split()).lower()
+    if "follow_up" in form.values:
+        if not (code.isascii() and code.isalnum() and len(code) <= MAX_CODE):
+            form.wrong(request, "follow_up")
+            return _show(ref, request, places, api, form=form)
+    elif who is None:
+        raise Unauthenticated
+    # The service is told nobody's name with a code: its holder wanted none.
+    speaker = clients.api(request) if code else api
     try:
-        api.set_status(ref, change, key=form.values["idempotency_key"])
+        speaker.set_status(ref, change, key=form.values["idempotency_key"], follow_up=code)
     except ServiceProblem as problem:
-        return _show(ref, request, places, api, form=base.refuse(request, form, problem))
+        if not (code and problem.status == 403):
+            base.refuse(request, form, problem)
+        else:
+            form.wrong(request, "follow_up")
+        return _show(ref, request, places, api, form=form)
     return redirect(f"/signalements/{ref}")
