@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -170,6 +171,7 @@ class World:
                 run(stop)  # type: ignore[operator]
             except BaseException as error:
                 failures.append(error)
+                traceback.print_exc()  # at once: the test may be waiting for what will not come
 
         threads = [threading.Thread(target=guarded, args=(run,)) for run in runs]
         for thread in threads:

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from infra.kafka.server import KafkaServer
+from services.common.events.kafka import ACKNOWLEDGED_WITHIN
 from tests.contract.event_log import new_world, serve
 
 pytestmark = [pytest.mark.contract, pytest.mark.kafka]
@@ -29,6 +31,7 @@ def test_a_broker_killed_and_restarted_under_load_loses_nothing(
         world.eventually(lambda: world.applied() > 30)
         broker.kill()
         assert not world.whole()
+        time.sleep(ACKNOWLEDGED_WITHIN + 2)  # longer than any client's patience
         broker.start()
         load.join()
         world.eventually(world.whole, 60)

@@ -32,6 +32,8 @@ PARTITIONS = 12
 BATCH = 500
 POLL_MS = 500
 RELAY_POLL = 0.1
+#: Seconds a batch may take; then it is sent again by a new producer.
+ACKNOWLEDGED_WITHIN = 5.0
 RELAY_GROUP = "relay:kafka"
 
 
@@ -138,16 +140,22 @@ class Relay:
                 futures.append(
                     producer.send(topic_of(self._source), value=value, key=key, headers=headers)
                 )
-            producer.flush(timeout=15)
+            producer.flush(timeout=ACKNOWLEDGED_WITHIN)
             for future in futures:
-                future.get(timeout=15)
+                future.get(timeout=ACKNOWLEDGED_WITHIN)
             self._cursor.advance(session, deliveries)
         return True
 
 
 def _close(producer: KafkaProducer | None) -> None:
-    if producer is not None:
+    """Close for good; what it could not send, the next producer sends again."""
+    if producer is None:
+        return
+    try:
         producer.close(timeout=1)
+    except KafkaError:
+        # kafka-python 3.0 flushes first and, when that fails, leaves its thread running.
+        producer._sender.force_close()
 
 
 class BrokerCursor:
@@ -270,7 +278,7 @@ class KafkaSubscription:
                         topic, value=bytes(row.value), key=row.key.encode(), headers=headers
                     ).get(timeout=15)
             finally:
-                producer.close(timeout=1)
+                _close(producer)
             session.execute(
                 text("UPDATE dead_letters SET forwarded_at = now() WHERE id = ANY(:ids)"),
                 {"ids": [row.id for row in rows]},
