@@ -21,7 +21,7 @@ from maps.values import (
 # Degrees around the commune that one may still pan to.
 MARGIN = 0.15
 ZOOMS = (8, 19)
-CLUSTERED: tuple[Kind, ...] = ("reports", "proposals")
+CLUSTERED: tuple[Kind, ...] = ("reports", "proposals", "funded")
 CLUSTERS = {
     "max_cluster_radius": 46,
     "show_coverage_on_hover": False,
