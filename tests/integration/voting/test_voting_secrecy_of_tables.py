@@ -81,7 +81,10 @@ def test_the_close_leaves_no_order_transaction_or_token_to_join_by(
     generator = random.Random(5)  # noqa: S311
     choices = [sorted(generator.sample(range(1, 7), 3)) for _ in range(VOTERS)]
     receipts = [send(poll, numbers).json()["receipt"] for numbers in choices]
-    assert [b["choices"] for b in physical(fresh_database, "ballots", poll.id)] == choices
+    before = [b["choices"] for b in physical(fresh_database, "ballots", poll.id)]
+    # PostgreSQL may begin a new page early, but what the close must undo is there to be undone.
+    assert sorted(before) == sorted(choices)
+    assert sum(b == was for b, was in zip(before, choices, strict=True)) > VOTERS // 2
     rolled = [r["voter"] for r in physical(fresh_database, "roll", poll.id)]
 
     client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
