@@ -143,7 +143,7 @@ class KafkaServer:
         self._properties.write_text("".join(lines))
 
     def _format(self, java: list[str]) -> None:
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = new_cluster_id()
         done = subprocess.run(  # noqa: S603 - our own command
             [
                 *(*java, "kafka.tools.StorageTool", "format"),
@@ -182,3 +182,10 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def new_cluster_id() -> str:
+    """Return a random id as Kafka writes them: 16 bytes in base64url, never like an option."""
+    while (found := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        continue
+    return found

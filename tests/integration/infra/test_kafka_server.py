@@ -7,7 +7,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from infra.errors import InfraError
-from infra.kafka.server import KafkaServer
+from infra.kafka.server import KafkaServer, new_cluster_id
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 
@@ -57,3 +57,7 @@ def test_what_was_acknowledged_survives_a_kill(kafka_jars: None, tmp_path: Path)
 def test_missing_jars_are_explained(tmp_path: Path) -> None:
     with pytest.raises(InfraError, match="make kafka-jars"):
         KafkaServer(tmp_path, jars=tmp_path).start()
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    assert not any(new_cluster_id().startswith("-") for _ in range(1000))
