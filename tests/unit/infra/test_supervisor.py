@@ -106,3 +106,10 @@ def test_children_end_with_a_killed_supervisor(tmp_path: Path) -> None:
     while alive(child):
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_nobody_else_reads_the_logs(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir(mode=0o755)  # as an earlier version made it
+    Supervisor(os.environ, logs)
+    assert logs.stat().st_mode & 0o777 == 0o700
