@@ -14,6 +14,7 @@ import httpx2 as httpx
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from services.common.problems import Forbidden, Unauthenticated, Unavailable
 
@@ -64,6 +65,10 @@ class KeySet:
         except KeyError:
             raise Unauthenticated("The token is signed by an unknown key.") from None
 
+    def holds(self, kid: str) -> bool:
+        """Tell whether :meth:`get` would answer without asking the issuer."""
+        return kid in self._keys and time.monotonic() - self._fetched <= self._max_age
+
     def _fetch(self) -> None:
         with self._lock:
             if time.monotonic() - self._fetched < self._min_interval:
@@ -86,6 +91,9 @@ class Keys(Protocol):
     def get(self, kid: str) -> Any:
         """Return the key ``kid``."""
 
+    def holds(self, kid: str) -> bool:
+        """Tell whether the key is at hand."""
+
 
 class FixedKeys:
     """The keys of a JWKS document at hand: the issuer checks its own tokens without HTTP."""
@@ -98,6 +106,10 @@ class FixedKeys:
         if kid not in self._keys:
             raise Unauthenticated("The token is signed by an unknown key.")
         return self._keys[kid]
+
+    def holds(self, _: str) -> bool:
+        """There is nobody to ask."""
+        return True
 
 
 def _public_keys(jwks: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,19 +140,32 @@ bearer = HTTPBearer(auto_error=False)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def optional_principal(request: Request, credentials: Credentials) -> Principal | None:
-    """Return the bearer, or None without a token; a bad token is always an error."""
+async def optional_principal(request: Request, credentials: Credentials) -> Principal | None:
+    """Return the bearer, or None without a token; a bad token is always an error.
+
+    Checked on the spot: only where the issuer must be asked for its keys does a thread wait.
+    """
     if credentials is None:
         if request.headers.get("authorization"):
             raise Unauthenticated("Only bearer tokens are accepted.")
         return None
-    return read_token(credentials.credentials, request.app.state.keys)
+    token, keys = credentials.credentials, request.app.state.keys
+    if keys.holds(_kid(token)):
+        return read_token(token, keys)
+    return await run_in_threadpool(read_token, token, keys)
+
+
+def _kid(token: str) -> str:
+    try:
+        return str(jwt.get_unverified_header(token).get("kid", ""))
+    except jwt.InvalidTokenError:
+        return ""
 
 
 MaybePrincipal = Annotated[Principal | None, Depends(optional_principal)]
 
 
-def current_principal(principal: MaybePrincipal) -> Principal:
+async def current_principal(principal: MaybePrincipal) -> Principal:
     """Return the bearer or raise :class:`Unauthenticated`."""
     if principal is None:
         raise Unauthenticated

@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import Depends, Header, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from services.common.auth import MaybePrincipal
@@ -59,11 +59,13 @@ class Once:
         status: int = 200,
         location: Callable[[Any], str] | None = None,
         private: Mapping[str, Any] | None = None,
+        shown: Callable[[], Any] | None = None,
     ) -> Response:
         """Answer with ``effect()`` as JSON, or with what an earlier call with this key answered.
 
         ``private`` members join the answer each time and are never stored: secrets that the caller
-        derives again from the key.
+        derives again from the key. With ``shown`` the answer is what that returns at each call, and
+        nothing of it is stored: for what its author may later take back.
         :class:`Conflict` when the key was used with another body.
         """
         if self.key is not None:
@@ -71,9 +73,10 @@ class Once:
                 _CLAIM, {**self._ids, "fingerprint": self._fingerprint}
             ).first()
             if claimed is None:
-                return self._replay(private or {})
+                found = self._session.execute(_STORED, self._ids).one()
+                return self._answer_again(found, private or {}, shown)
         result = effect()
-        body = jsonable_encoder(result)
+        body = jsonable_encoder(shown() if shown else result)
         headers = {"Location": location(result)} if location else {}
         if self.key is not None:
             self._session.execute(
@@ -82,15 +85,27 @@ class Once:
                     **self._ids,
                     "status": status,
                     "headers": json.dumps(headers),
-                    "body": json.dumps(body),
+                    "body": json.dumps(None if shown else body),
                 },
             )
         return JSONResponse({**body, **private} if private else body, status, headers)
 
-    def _replay(self, private: Mapping[str, Any]) -> Response:
-        fingerprint, status, headers, body = self._session.execute(_STORED, self._ids).one()
+    def replayed(self, private: Mapping[str, Any]) -> Response | None:
+        """Return what an earlier call with this key answered, None when there was none."""
+        found = self._session.execute(_STORED, self._ids).one_or_none()
+        return None if found is None else self._answer_again(found, private)
+
+    def _answer_again(
+        self,
+        found: Row[Any],
+        private: Mapping[str, Any],
+        shown: Callable[[], Any] | None = None,
+    ) -> Response:
+        fingerprint, status, headers, body = tuple(found)
         if bytes(fingerprint) != self._fingerprint:
             raise Conflict("This Idempotency-Key was used with another request.")
+        if shown:
+            body = jsonable_encoder(shown())
         content = {**body, **private} if private else body
         return JSONResponse(content, status, {**headers, "Idempotent-Replayed": "true"})
 
@@ -101,7 +116,7 @@ async def fingerprint_of(request: Request) -> bytes:
     return hashlib.sha256(head + await request.body()).digest()
 
 
-def parse_key(idempotency_key: Annotated[str | None, Header()] = None) -> UUID | None:
+async def parse_key(idempotency_key: Annotated[str | None, Header()] = None) -> UUID | None:
     """Return the client's key; :class:`Invalid` unless it is a UUID."""
     if idempotency_key is None:
         return None
@@ -112,12 +127,13 @@ def parse_key(idempotency_key: Annotated[str | None, Header()] = None) -> UUID |
 
 
 IdempotencyKey = Annotated[UUID | None, Depends(parse_key)]
+Fingerprint = Annotated[bytes, Depends(fingerprint_of)]
 
 
 def once(
     session: SessionDep,
     key: IdempotencyKey,
-    fingerprint: Annotated[bytes, Depends(fingerprint_of)],
+    fingerprint: Fingerprint,
     principal: MaybePrincipal,
 ) -> Once:
     """Build the request's :class:`Once`; keys of different persons never meet."""

@@ -1,43 +1,57 @@
-"""HTTP of reports."""
+"""HTTP of reports: what citizens send and read, and the workflow."""
 
 import base64
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
-from services.common import rates
 from services.common.auth import CurrentPrincipal, MaybePrincipal
 from services.common.db import SessionDep
-from services.common.idempotency import OnceDep
-from services.common.problems import Conflict, Invalid, responses
+from services.common.idempotency import (
+    ANONYMOUS,
+    Fingerprint,
+    IdempotencyKey,
+    Once,
+    OnceDep,
+)
+from services.common.problems import Conflict, Invalid, TooMany, responses
 from services.common.rates import keyed_digest
 from services.common.requests import After, Limit, Moment, id_or_ref, next_link
-from services.reports import domain, photos, repository, service
+from services.reports import domain, repository, service
 from services.reports.errors import (
-    NotAPhoto,
+    ChangedMeanwhile,
+    MergeRefused,
+    NotMerged,
     OutsideCountry,
-    PhotoNotFound,
-    PhotoTooLarge,
     ReportNotFound,
     SignInOrAnonymous,
     TransitionNotAllowed,
 )
+from services.reports.intake import Intake
 from services.reports.schemas import (
+    AgencyOut,
+    ArrondissementCode,
     CategoryCode,
     CategoryOut,
     CommuneCode,
+    Correction,
     Created,
     Lat,
     Lon,
+    Mine,
     NewReport,
+    Preview,
+    PreviewIn,
+    Redaction,
     ReportDetail,
     Statuses,
     StatusUpdate,
     Supported,
-    Uploaded,
+    Unmerge,
 )
 
 router = APIRouter(prefix="/api/v1", tags=["reports"])
@@ -57,57 +71,24 @@ ReportKey = Annotated[UUID | str, Depends(report_key)]
 async def categories() -> list[CategoryOut]:
     """The kinds of problems, in display order."""
     return [
-        CategoryOut(code=c.code, label={"fr": c.fr, "en": c.en}, icon=c.icon)
+        CategoryOut(
+            code=c.code,
+            label={"fr": c.fr, "en": c.en},
+            icon=c.icon,
+            agency=c.agency,
+            radius_m=c.radius_m,
+            sensitive=c.sensitive,
+        )
         for c in domain.CATEGORIES.values()
     ]
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the raw body (bounded by the application's body limit)."""
-    return await request.body()
-
-
-@router.post("/uploads", status_code=201, responses=responses(NotAPhoto, PhotoTooLarge))
-def upload(
-    request: Request,
-    session: SessionDep,
-    once: OnceDep,
-    data: Annotated[bytes, Depends(read_body)],
-) -> Uploaded:
-    """Store a photo (raw JPEG, PNG or WebP body), re-encoded without metadata."""
-
-    def effect() -> Uploaded:
-        encoded = photos.encode(data)
-        upload_id = uuid4()
-        photos.store(request.app.state.settings.media_dir, upload_id, encoded)
-        repository.add_upload(session, upload_id)
-        return Uploaded(id=upload_id)
-
-    limit_by_address(request, "upload", domain.UPLOADS_PER_HOUR)
-    return once.run(effect, status=201)  # type: ignore[return-value]
-
-
-def limit_by_address(request: Request, kind: str, limit: int) -> None:
-    """Bound what one address may try in an hour: counted apart, so that refusals count too."""
-    secret = request.app.state.settings.secret.get_secret_value()
-    with request.app.state.sessions.begin() as session:
-        rates.hit(session, secret, kind, request.client.host if request.client else "", limit)
-
-
-@router.get("/uploads/{upload_id}", responses=responses(PhotoNotFound))
-def photo(
-    upload_id: UUID,
-    request: Request,
-    session: SessionDep,
-    size: Literal["full", "thumb"] = "full",
-) -> Response:
-    """A photo of a report."""
-    path = photos.path_of(request.app.state.settings.media_dir, upload_id, size)
-    if not repository.upload_is_public(session, upload_id) or not path.is_file():
-        raise PhotoNotFound
-    return FileResponse(
-        path, media_type="image/jpeg", headers={"Cache-Control": "public, max-age=86400"}
-    )
+@router.get("/categories/agencies")
+async def agencies() -> list[AgencyOut]:
+    """The technical services that reports are assigned to."""
+    return [
+        AgencyOut(code=a.code, label={"fr": a.fr, "en": a.en}) for a in domain.AGENCIES.values()
+    ]
 
 
 @router.post(
@@ -115,42 +96,83 @@ def photo(
     status_code=201,
     response_model=Created,
     response_model_exclude_none=True,
-    responses=responses(OutsideCountry, SignInOrAnonymous, Conflict),
+    responses=responses(OutsideCountry, SignInOrAnonymous, Conflict, TooMany),
 )
-def create_report(
+async def create_report(
     body: NewReport,
     request: Request,
-    session: SessionDep,
-    once: OnceDep,
+    key: IdempotencyKey,
+    fingerprint: Fingerprint,
     principal: MaybePrincipal,
 ) -> Response:
-    """Pin a problem. Without a token it must be anonymous, and a follow-up token is given once."""
+    """Pin a problem. Without a token it must be anonymous, and a follow-up token is given once.
+
+    Stored together with what arrives at the same moment (:mod:`services.reports.intake`).
+    """
+    secret = request.app.state.settings.secret.get_secret_value()
     token = reporter = None
     if body.anonymous:
-        limit_by_address(request, "anonymous report", domain.ANONYMOUS_PER_HOUR)
-        once = once.anonymous()  # no row may join this report and a person
-        token = follow_up_token(request, once.key)
+        token = follow_up_token(secret, key)
+        address = request.client.host if request.client else ""
+        counted, most = ("anonymous report", address), domain.ANONYMOUS_PER_HOUR
     elif principal is None:
         raise SignInOrAnonymous
     else:
         reporter = principal.user_id
-        secret = request.app.state.settings.secret.get_secret_value()
-        rates.hit(session, secret, "report", str(reporter), domain.REPORTS_PER_HOUR)
-    return once.run(
-        lambda: service.create_report(
-            session, body, reporter=reporter, follow_up_token=token
-        ).model_dump(mode="json", exclude_none=True),
-        status=201,
-        location=lambda made: f"/api/v1/reports/{made['id']}",
-        private={"follow_up_token": token} if token else None,
+        counted, most = ("report", str(reporter)), domain.REPORTS_PER_HOUR
+    row = service.new_row(
+        body,
+        reporter=reporter,
+        follow_up_token=token,
+        subject=keyed_digest(secret, *counted).hex(),
+        most=most,
+        key=key,
+        # No row may join an anonymous report and a person.
+        scope=str(reporter) if reporter else ANONYMOUS,
+        fingerprint=fingerprint.hex(),
     )
+    intake: Intake = request.app.state.intake
+    stored = await intake.store(row)
+    private = {"follow_up_token": token} if token else {}
+    if stored.id is None:
+        return await run_in_threadpool(
+            _not_stored, request, row, fingerprint, private, limited=stored.limited
+        )
+    made = service.created(stored).model_dump(mode="json", exclude_none=True)
+    location = f"/api/v1/reports/{stored.id}"
+    return JSONResponse({**made, **private}, 201, headers={"Location": location})
 
 
-def follow_up_token(request: Request, key: UUID | None) -> str:
+def _not_stored(
+    request: Request,
+    row: repository.NewRow,
+    fingerprint: bytes,
+    private: dict[str, str],
+    *,
+    limited: bool,
+) -> Response:
+    """Answer for a row that was not stored: what its key answered before, or why not."""
+    with request.app.state.sessions.begin() as session:
+        if row.key is not None:
+            before = Once(session, row.key, row.scope, fingerprint).replayed(private)
+            if before is not None:
+                return before
+        if limited:
+            raise TooMany("Too many requests; try again in an hour.", 3600)
+        service.explain(session, row)
+    raise RuntimeError("a report was not stored and nothing says why")
+
+
+def follow_up_token(secret: str, key: UUID | None) -> str:
     """Derive a secret from the client's key, so that a retry gets it again and none is stored."""
-    secret = request.app.state.settings.secret.get_secret_value()
     digest = keyed_digest(secret, "follow-up", str(key or uuid4()))
     return base64.b32encode(digest[:20]).decode().lower()
+
+
+@router.post("/reports/preview")
+def preview(body: PreviewIn) -> Preview:
+    """How the public will read a text, and what looks personal in it; nothing is stored."""
+    return service.preview(body)
 
 
 @router.get("/reports", responses=responses(Invalid))
@@ -159,6 +181,7 @@ def list_reports(
     session: SessionDep,
     after: After,
     commune: CommuneCode | None = None,
+    arrondissement: ArrondissementCode | None = None,
     category: CategoryCode | None = None,
     status: Annotated[Statuses | None, Query(description="comma list")] = None,
     bbox: Annotated[str | None, Query(max_length=120, description="west,south,east,north")] = None,
@@ -167,14 +190,15 @@ def list_reports(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """Public columns as GeoJSON, newest first; ``next`` leads to the following page."""
-    values: dict[str, Any] = {}
-    if commune:
-        values["commune"] = commune
-    if category:
-        values["category"] = category
-    if status:
-        values["status"] = status.split(",")
-    values |= {k: v for k, v in {"since": since, "until": until}.items() if v is not None}
+    given = {
+        "commune": commune,
+        "arrondissement": arrondissement,
+        "category": category,
+        "status": status.split(",") if status else None,
+        "since": since,
+        "until": until,
+    }
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     filters = list(values)
     if bbox:
         values |= dict(zip(("west", "south", "east", "north"), parse_bbox(bbox), strict=True))
@@ -209,21 +233,29 @@ def duplicates(
     lon: Lon,
     lat: Lat,
     category: CategoryCode,
-    radius: Annotated[float, Query(gt=0, le=500, allow_inf_nan=False)] = domain.DUPLICATE_RADIUS_M,
+    radius: Annotated[
+        float | None, Query(gt=0, le=domain.MAX_RADIUS_M, allow_inf_nan=False)
+    ] = None,
 ) -> dict[str, Any]:
-    """Open reports of the category near a point, nearest first, with ``distance_m``."""
+    """Open reports of the category near a point, nearest first, with ``distance_m``.
+
+    Without ``radius`` (metres) the category's own.
+    """
+    within = radius or domain.CATEGORIES[category].radius_m
     found = []
-    for feature, distance in repository.duplicates(session, lon, lat, category, radius):
+    for feature, distance in repository.duplicates(session, lon, lat, category, within):
         service.public_feature(feature)["properties"]["distance_m"] = distance
         found.append(feature)
     return {"type": "FeatureCollection", "features": found}
 
 
-@router.get(
-    "/reports/{report_id}",
-    responses=responses(ReportNotFound),
-    response_model_exclude_none=False,
-)
+@router.get("/reports/mine")
+def mine(session: SessionDep, principal: CurrentPrincipal) -> list[Mine]:
+    """What the bearer sent or supports, the latest change first."""
+    return service.mine(session, principal)
+
+
+@router.get("/reports/{report_id}", responses=responses(ReportNotFound))
 def get_report(
     key: ReportKey, session: SessionDep, principal: MaybePrincipal, token: FollowUp = None
 ) -> ReportDetail:
@@ -234,7 +266,7 @@ def get_report(
 @router.post(
     "/reports/{report_id}/status",
     response_model=ReportDetail,
-    responses=responses(ReportNotFound, TransitionNotAllowed),
+    responses=responses(ReportNotFound, TransitionNotAllowed, ChangedMeanwhile, MergeRefused),
 )
 def change_status(
     key: ReportKey,
@@ -244,14 +276,70 @@ def change_status(
     principal: MaybePrincipal,
     token: FollowUp = None,
 ) -> Response:
-    """Move a report in the workflow: the commune's agents, or its reporter to reopen it."""
+    """Move a report in the workflow: the commune's agents, or its reporter where it is theirs."""
 
-    def effect() -> ReportDetail:
-        service.change_status(session, key, body, principal, token)
-        session.flush()
-        return service.detail(session, key, principal, token)
+    return once.run(
+        lambda: service.change_status(session, key, body, principal, token),
+        shown=lambda: service.detail(session, key, principal, token),
+    )
 
-    return once.run(effect)
+
+@router.post(
+    "/reports/{report_id}/unmerge",
+    response_model=ReportDetail,
+    responses=responses(ReportNotFound, NotMerged, ChangedMeanwhile),
+)
+def unmerge(
+    key: ReportKey, body: Unmerge, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Part a duplicate from the report it was merged into."""
+
+    return once.run(
+        lambda: service.unmerge(session, key, body, principal),
+        shown=lambda: service.detail(session, key, principal),
+    )
+
+
+@router.post(
+    "/reports/{report_id}/correction",
+    response_model=ReportDetail,
+    responses=responses(ReportNotFound, TransitionNotAllowed, ChangedMeanwhile),
+)
+def correct(
+    key: ReportKey,
+    body: Correction,
+    session: SessionDep,
+    once: OnceDep,
+    principal: MaybePrincipal,
+    token: FollowUp = None,
+) -> Response:
+    """Set the right category or commune: the agents, or the reporter."""
+
+    return once.run(
+        lambda: service.correct(session, key, body, principal, token),
+        shown=lambda: service.detail(session, key, principal, token),
+    )
+
+
+@router.post(
+    "/reports/{report_id}/redaction",
+    response_model=ReportDetail,
+    responses=responses(ReportNotFound, ChangedMeanwhile),
+)
+def redact(
+    key: ReportKey,
+    body: Redaction,
+    session: SessionDep,
+    once: OnceDep,
+    principal: MaybePrincipal,
+    token: FollowUp = None,
+) -> Response:
+    """Rewrite what one said oneself; the former words are gone."""
+
+    return once.run(
+        lambda: service.redact(session, key, body, principal, token),
+        shown=lambda: service.detail(session, key, principal, token),
+    )
 
 
 @router.post(

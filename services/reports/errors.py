@@ -74,3 +74,21 @@ class SignInOrAnonymous(Unauthenticated):
     """Sign in, or send the report as anonymous."""
 
     code = "sign_in_or_anonymous"
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody changed this report after you opened it: look again, then decide."""
+
+    code = "changed_meanwhile"
+
+
+class MergeRefused(Conflict):
+    """These two reports cannot be merged."""
+
+    code = "merge_refused"
+
+
+class NotMerged(Conflict):
+    """This report is not merged into another."""
+
+    code = "not_merged"

@@ -1,4 +1,4 @@
-"""What reports publishes: places, categories and statuses, never a word or a name of a citizen."""
+"""What reports publishes: places, categories, statuses; never a word or a name of a citizen."""
 
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -8,7 +8,10 @@ from services.common.events.envelope import EventData
 
 
 class ReportReceived(EventData):
-    """A problem was pinned; without GPS only its arrondissement is known."""
+    """A problem was pinned; without GPS only its arrondissement is known.
+
+    ``lon`` and ``lat`` are what anybody may see: sensitive categories lie on a grid.
+    """
 
     event_type: ClassVar[str] = "bj.palabre.report.received.v1"
 
@@ -24,7 +27,7 @@ class ReportReceived(EventData):
 
 
 class ReportStatusChanged(EventData):
-    """A report moved in the workflow."""
+    """A report moved in the workflow; ``duplicate_of`` is set while it is merged into another."""
 
     event_type: ClassVar[str] = "bj.palabre.report.status_changed.v1"
 
@@ -33,13 +36,81 @@ class ReportStatusChanged(EventData):
     commune: str
     previous: str
     status: str
+    duplicate_of: UUID | None = None
     changed_at: datetime
 
 
+class ReportCorrected(EventData):
+    """A report's category or commune was wrong: the place and kind that hold from now on."""
+
+    event_type: ClassVar[str] = "bj.palabre.report.corrected.v1"
+
+    id: UUID
+    ref: str
+    commune: str
+    arrondissement: str | None
+    category: str
+    status: str
+    lon: float | None
+    lat: float | None
+    received_at: datetime
+    corrected_at: datetime
+
+
+class ReportVisibilityChanged(EventData):
+    """The mairie hid a report from the public, or showed it again."""
+
+    event_type: ClassVar[str] = "bj.palabre.report.visibility_changed.v1"
+
+    id: UUID
+    ref: str
+    commune: str
+    visible: bool
+    changed_at: datetime
+
+
+class HotspotDetected(EventData):
+    """Problems of a category gather somewhere more than chance explains."""
+
+    event_type: ClassVar[str] = "bj.palabre.hotspot.detected.v1"
+
+    id: UUID
+    ref: str
+    commune: str
+    arrondissement: str | None
+    category: str
+    days: int
+    count: int
+    z: float
+    lon: float
+    lat: float
+    detected_at: datetime
+
+
+class HotspotEnded(EventData):
+    """A hotspot is none any more."""
+
+    event_type: ClassVar[str] = "bj.palabre.hotspot.ended.v1"
+
+    id: UUID
+    ref: str
+    commune: str
+    category: str
+    ended_at: datetime
+
+
 _ID = UUID("01930000-0000-7000-8000-000000000002")
+_HOTSPOT = UUID("01930000-0000-7000-8000-000000000004")
 _AT = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
-PUBLISHED: tuple[type[EventData], ...] = (ReportReceived, ReportStatusChanged)
+PUBLISHED: tuple[type[EventData], ...] = (
+    ReportReceived,
+    ReportStatusChanged,
+    ReportCorrected,
+    ReportVisibilityChanged,
+    HotspotDetected,
+    HotspotEnded,
+)
 EXAMPLES: tuple[EventData, ...] = (
     ReportReceived(
         id=_ID,
@@ -71,4 +142,40 @@ EXAMPLES: tuple[EventData, ...] = (
         status="acknowledged",
         changed_at=_AT,
     ),
+    ReportStatusChanged(
+        id=_ID,
+        ref="S-7K4M2PQ",
+        commune="0801",
+        previous="received",
+        status="duplicate",
+        duplicate_of=UUID("01930000-0000-7000-8000-000000000003"),
+        changed_at=_AT,
+    ),
+    ReportCorrected(
+        id=_ID,
+        ref="S-7K4M2PQ",
+        commune="0301",
+        arrondissement="0301-02",
+        category="drainage",
+        status="received",
+        lon=2.362,
+        lat=6.372,
+        received_at=_AT,
+        corrected_at=_AT,
+    ),
+    ReportVisibilityChanged(id=_ID, ref="S-7K4M2PQ", commune="0801", visible=False, changed_at=_AT),
+    HotspotDetected(
+        id=_HOTSPOT,
+        ref="H-7K4M2",
+        commune="0801",
+        arrondissement="0801-05",
+        category="waste",
+        days=90,
+        count=23,
+        z=4.2,
+        lon=2.4183,
+        lat=6.3654,
+        detected_at=_AT,
+    ),
+    HotspotEnded(id=_HOTSPOT, ref="H-7K4M2", commune="0801", category="waste", ended_at=_AT),
 )

@@ -4,8 +4,9 @@ from fastapi import FastAPI
 
 from services.common.app import create_app, service_cli
 from services.common.settings import ServiceSettings
+from services.reports import calendar
 from services.reports.api import router
-from services.reports.domain import PHOTO_BYTES
+from services.reports.intake import Intake
 from services.reports.settings import Settings
 
 
@@ -15,8 +16,14 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         settings,
         [router],
         title="Palabre reports",
-        body_limits={"/api/v1/uploads": PHOTO_BYTES + 1024},
+        configure=add_intake,
+        chores=[calendar.refresh],
     )
+
+
+def add_intake(app: FastAPI) -> None:
+    """Give the application what stores new reports."""
+    app.state.intake = Intake(app.state.sessions)
 
 
 cli = service_cli(Settings, make_app, package="services/reports")

@@ -1,17 +1,23 @@
 """Tables of reports."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geometry, WKBElement
 from sqlalchemy import DateTime, ForeignKey, LargeBinary
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.db import Base
 
 
 class Report(Base):
-    """An issue report. ``geom`` is null when only the arrondissement is known."""
+    """An issue report. ``geom`` is null when only the arrondissement is known.
+
+    ``public_description`` is the mairie's moderated text where there is one; ``version`` counts
+    the lines of the history, and so every change.
+    """
 
     __tablename__ = "reports"
 
@@ -24,22 +30,36 @@ class Report(Base):
     category: Mapped[str]
     status: Mapped[str]
     description: Mapped[str]
-    geom: Mapped[WKBElement | None] = mapped_column(Geometry("POINT", 4326))
+    public_description: Mapped[str | None]
+    geom: Mapped[WKBElement | None] = mapped_column(Geometry("POINT", 4326), deferred=True)
     reporter: Mapped[UUID | None]
     follow_up_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     supports: Mapped[int]
     version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(DateTime(True))
     updated_at: Mapped[datetime] = mapped_column(DateTime(True))
+    channel: Mapped[str]
+    gender: Mapped[str | None]
+    hidden_at: Mapped[datetime | None] = mapped_column(DateTime(True))
+    duplicate_of: Mapped[UUID | None]
+    status_before_duplicate: Mapped[str | None]
+    agency: Mapped[str | None]
+    assignee: Mapped[UUID | None]
+    forwarded_to: Mapped[str]
+    answer_due_at: Mapped[datetime | None] = mapped_column(DateTime(True))
+    due_at: Mapped[datetime | None] = mapped_column(DateTime(True))
+    answered_at: Mapped[datetime | None] = mapped_column(DateTime(True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(True))
 
 
-class StatusChange(Base):
+class HistoryLine(Base):
     """One line of a report's history; lines are only ever added."""
 
-    __tablename__ = "status_changes"
+    __tablename__ = "history"
 
     report_id: Mapped[UUID] = mapped_column(ForeignKey("reports.id"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
     status: Mapped[str]
     at: Mapped[datetime] = mapped_column(DateTime(True))
     actor_kind: Mapped[str]
@@ -47,3 +67,4 @@ class StatusChange(Base):
     public_note: Mapped[str]
     internal_note: Mapped[str]
     reason: Mapped[str | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
