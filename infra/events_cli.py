@@ -16,6 +16,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, help="The event lo
 
 #: Where each consuming service keeps its settings and its consumer.
 CONSUMERS: dict[str, tuple[str, str]] = {
+    "reports": ("services.reports.settings:Settings", "services.reports.consumers:CONSUMER"),
     "proposals": ("services.proposals.settings:Settings", "services.proposals.consumers:CONSUMER"),
     "voting": ("services.voting.settings:Settings", "services.voting.consumers:CONSUMER"),
     "gateway": ("gateway.settings:Settings", "gateway.projections:CONSUMER"),

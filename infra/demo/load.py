@@ -253,7 +253,7 @@ class Demo:
         with self.proposals.begin() as session:
             for proposal in submitted[: round(len(submitted) * share)]:
                 outcome, reason = self.dice.choices(texts.REVIEWS, (5, 4, 2, 1.5))[0]
-                asked = proposals.get_proposal(session, proposal).estimated_cost
+                asked = proposals.get_proposal(session, proposal).estimated_cost or 0
                 cost = round(asked * self.dice.uniform(0.92, 1.12), -5)
                 body = {"outcome": outcome, "reason": reason, "cost": min(int(cost), budget)}
                 moment = at + timedelta(hours=self.dice.uniform(5, 60))

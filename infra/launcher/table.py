@@ -26,7 +26,7 @@ class Process:
 
 PROCESSES = (
     *(Process(service, "api") for service in (*SERVICES, "gateway")),
-    *(Process(service, "consume") for service in ("proposals", "voting", "gateway")),
+    *(Process(service, "consume") for service in ("reports", "proposals", "voting", "gateway")),
     *(Process(service, "relay", only_with="kafka") for service in SERVICES),
 )
 

@@ -14,6 +14,7 @@ from services.proposals import domain, repository, service
 from services.proposals.domain import Phase
 from services.proposals.errors import (
     AlreadyReviewed,
+    AlreadySubmitted,
     CampaignNotFound,
     ProposalNotFound,
     UnknownCampaign,
@@ -24,6 +25,7 @@ from services.proposals.schemas import (
     CampaignOut,
     CampaignPage,
     CommuneCode,
+    DraftChanges,
     Endorsed,
     NewCampaign,
     NewProposal,
@@ -128,12 +130,20 @@ def change_phase(
     responses=responses(Unauthenticated, UnknownCampaign, WrongPhase),
     tags=["proposals"],
 )
-def submit(
+def create_proposal(
     body: NewProposal, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
 ) -> Response:
-    """Propose a project, with its place and its cost, while the campaign collects ideas."""
+    """Propose a project, with its place and its cost, while the campaign collects ideas.
+
+    A ``draft`` may lack its description and cost, and waits to be submitted; the commune's agents
+    may draft before the ideas open.
+    """
     return once.run(
-        lambda: service.submit(session, principal.user_id, body),
+        lambda: (
+            service.create_draft(session, principal, body)
+            if body.draft
+            else service.submit(session, principal.user_id, body)
+        ),
         status=201,
         location=lambda made: f"/api/v1/proposals/{made.id}",
     )
@@ -147,14 +157,21 @@ def list_proposals(
     session: SessionDep,
     after: After,
     statuses: Statuses,
+    principal: MaybePrincipal,
     campaign: UUID | None = None,
     commune: CommuneCode | None = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    """Public columns as GeoJSON, newest first; ``next`` leads to the following page."""
-    wanted = {"campaign": campaign, "commune": commune, "status": statuses, "after": after}
+    """Public columns as GeoJSON, newest first; ``next`` leads to the following page.
+
+    ``status=draft`` lists the bearer's own drafts and those of communes where they are an agent.
+    """
+    wanted = {"campaign": campaign, "commune": commune, "after": after}
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    filters = list(values)
+    filters = [*values, "status", "readable"]
+    values["status"] = statuses or list(domain.PUBLIC)
+    values["reader"] = principal and principal.user_id
+    values["communes"] = service.communes_of(principal) if principal else []
     if after:
         values["after_at"], values["after_id"] = after
     rows = repository.features(session, filters, values, limit + 1)
@@ -168,9 +185,41 @@ def list_proposals(
 
 
 @router.get("/proposals/{proposal_id}", responses=responses(ProposalNotFound), tags=["proposals"])
-def get_proposal(key: ProposalKey, session: SessionDep) -> ProposalDetail:
-    """One proposal, by id or ref, with its review."""
-    return service.get_proposal(session, key)
+def get_proposal(
+    key: ProposalKey, session: SessionDep, principal: MaybePrincipal
+) -> ProposalDetail:
+    """One proposal, by id or ref, with its review; a draft for its author and agents only."""
+    return service.get_proposal(session, key, principal)
+
+
+@router.patch(
+    "/proposals/{proposal_id}",
+    response_model=ProposalDetail,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadySubmitted, Invalid),
+    tags=["proposals"],
+)
+def change_draft(
+    key: ProposalKey,
+    body: DraftChanges,
+    session: SessionDep,
+    once: OnceDep,
+    principal: CurrentPrincipal,
+) -> Response:
+    """Change the given fields of a draft (its author, the commune's agents)."""
+    return once.run(lambda: service.change_draft(session, principal, key, body))
+
+
+@router.post(
+    "/proposals/{proposal_id}/submit",
+    response_model=ProposalCreated,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadySubmitted, Invalid),
+    tags=["proposals"],
+)
+def submit_draft(
+    key: ProposalKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Submit a draft, with a description and a cost, while the campaign collects ideas."""
+    return once.run(lambda: service.submit_draft(session, principal, key))
 
 
 @router.post(

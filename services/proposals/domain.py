@@ -13,10 +13,13 @@ from shapely.geometry.base import BaseGeometry
 
 Phase = Literal["preparation", "ideas", "review", "revision", "vote", "results", "works", "closed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
-Status = Literal["submitted", "shortlisted", "not_feasible", "funded", "not_funded"]
+Status = Literal["draft", "submitted", "shortlisted", "not_feasible", "funded", "not_funded"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+#: What anybody may see and what is counted: a draft is its author's and the mairie's.
+PUBLIC: tuple[Status, ...] = tuple(status for status in STATUSES if status != "draft")
 Outcome = Literal["feasible", "feasible_with_changes", "not_feasible"]
-Action = Literal["submit", "endorse", "review"]
+#: ``draft`` is anybody's; ``prepare`` is an agent's draft, which may come before the ideas do.
+Action = Literal["prepare", "draft", "submit", "endorse", "review"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,11 @@ class PhaseRule:
 
 #: The one table of phases. ``vote`` freezes; from there the published count alone leads on.
 RULES: Mapping[Phase, PhaseRule] = {
-    "preparation": PhaseRule(next=("ideas",)),
-    "ideas": PhaseRule(next=("review", "vote"), open_to=frozenset({"submit", "endorse", "review"})),
+    "preparation": PhaseRule(next=("ideas",), open_to=frozenset({"prepare"})),
+    "ideas": PhaseRule(
+        next=("review", "vote"),
+        open_to=frozenset({"prepare", "draft", "submit", "endorse", "review"}),
+    ),
     "review": PhaseRule(next=("revision", "vote"), open_to=frozenset({"endorse", "review"})),
     "revision": PhaseRule(next=("vote",), open_to=frozenset({"endorse"})),
     "vote": PhaseRule(),

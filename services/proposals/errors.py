@@ -1,6 +1,8 @@
 """What proposals may refuse."""
 
-from services.common.problems import Conflict, Invalid, NotFound
+from collections.abc import Iterable
+
+from services.common.problems import Conflict, DomainError, Invalid, NotFound
 
 
 class UnknownCommune(Invalid):
@@ -51,6 +53,16 @@ class OverBudget(Invalid):
     code = "over_budget"
 
 
+class Incomplete(Invalid):
+    """A proposal is submitted with a description and a cost; ``missing`` are the fields' names."""
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        errors = [
+            {"pointer": f"/{name}", "detail": "This is needed to submit."} for name in missing
+        ]
+        DomainError.__init__(self, "Some parts of the proposal are missing.", errors=errors)
+
+
 class WrongPhase(Conflict):
     """The campaign's phase does not allow this."""
 
@@ -61,6 +73,18 @@ class NothingToVote(Conflict):
     """No proposal is shortlisted: there is nothing to vote on."""
 
     code = "nothing_to_vote"
+
+
+class StillDraft(Conflict):
+    """This proposal has not been submitted yet."""
+
+    code = "still_draft"
+
+
+class AlreadySubmitted(Conflict):
+    """This proposal has been submitted: it is no draft any more."""
+
+    code = "already_submitted"
 
 
 class AlreadyReviewed(Conflict):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.events.envelope import EventData
 from services.proposals.domain import Outcome, Phase
@@ -97,7 +97,7 @@ class CampaignBallotFrozen(EventData):
 
 
 class ProposalSubmitted(EventData):
-    """A citizen proposed a project."""
+    """A project was proposed, for the problems of ``reports`` (ids), out of ``hotspot`` (ref)."""
 
     event_type: ClassVar[str] = "bj.palabre.proposal.submitted.v1"
 
@@ -112,6 +112,8 @@ class ProposalSubmitted(EventData):
     geometry: Geometry
     status: Literal["submitted"]
     submitted_at: datetime
+    reports: list[UUID] = Field(default=[])
+    hotspot: str | None = None
 
 
 class ProposalReviewed(EventData):
@@ -220,6 +222,21 @@ EXAMPLES: tuple[EventData, ...] = (
         theme="lighting",
         estimated_cost=4_500_000,
         geometry=Geometry(type="Point", coordinates=[2.4333, 6.3667]),
+        status="submitted",
+        submitted_at=_OPENS,
+        reports=[UUID("01930000-0000-7000-8000-000000000002")],
+        hotspot="H-7K4M2",
+    ),
+    ProposalSubmitted(
+        id=_PROPOSAL,
+        ref="P-7K4M2P",
+        campaign=_CAMPAIGN,
+        commune="0801",
+        arrondissement=None,
+        title="Une piste cyclable",
+        theme=None,
+        estimated_cost=4_500_000,
+        geometry=Geometry(type="LineString", coordinates=[[2.4333, 6.3667], [2.4341, 6.3671]]),
         status="submitted",
         submitted_at=_OPENS,
     ),

@@ -56,7 +56,10 @@ class CampaignEnvelope(Base):
 
 
 class Proposal(Base):
-    """A citizen's project; ``cost`` comes with its review, ``number`` with the frozen ballot."""
+    """A project; ``cost`` comes with its review, ``number`` with the frozen ballot.
+
+    A draft has no ``submitted_at``, perhaps no ``estimated_cost``, and ``version`` 0.
+    """
 
     __tablename__ = "proposals"
 
@@ -68,18 +71,20 @@ class Proposal(Base):
     title: Mapped[str]
     description: Mapped[str]
     theme: Mapped[str | None]
-    estimated_cost: Mapped[int] = mapped_column(BigInteger)
+    estimated_cost: Mapped[int | None] = mapped_column(BigInteger)
     cost: Mapped[int | None] = mapped_column(BigInteger)
     number: Mapped[int | None]
     geom: Mapped[WKBElement] = mapped_column(
         Geometry(srid=4326, spatial_index=False), deferred=True
     )
     reports: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    hotspot: Mapped[str | None]
     status: Mapped[Status]
     endorsements: Mapped[int]
     author_id: Mapped[UUID]
     version: Mapped[int]
-    submitted_at: Mapped[datetime] = mapped_column(DateTime(True))
+    created_at: Mapped[datetime] = mapped_column(DateTime(True))
+    submitted_at: Mapped[datetime | None] = mapped_column(DateTime(True))
 
 
 class Review(Base):

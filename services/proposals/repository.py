@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Row, func, insert, select, text, tuple_
+from sqlalchemy import Row, func, insert, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -61,18 +61,21 @@ _FEATURE = """
             'commune', p.commune, 'arrondissement', p.arrondissement, 'title', p.title,
             'theme', p.theme, 'estimated_cost', p.estimated_cost, 'cost', p.cost,
             'number', p.number, 'status', p.status, 'endorsements', p.endorsements,
-            'submitted_at', p.submitted_at)) AS feature
+            'hotspot', p.hotspot, 'submitted_at', p.submitted_at)) AS feature
 """
+_AT = "coalesce(p.submitted_at, p.created_at)"
 _FILTERS = {
     "campaign": "p.campaign_id = :campaign",
     "commune": "p.commune = :commune",
     "status": "p.status = ANY(:status)",
-    "after": "(p.submitted_at, p.id) < (:after_at, :after_id)",
+    "readable": "(p.status <> 'draft' OR p.author_id = :reader "
+    "OR p.commune = ANY(:communes) OR '*' = ANY(:communes))",
+    "after": f"({_AT}, p.id) < (:after_at, :after_id)",
 }
 _DETAIL = """
     SELECT p.id, p.ref, p.campaign_id, p.commune, p.arrondissement, p.status, p.title,
         p.description, p.theme, p.estimated_cost, p.cost, p.number, p.endorsements, p.reports,
-        p.submitted_at, ST_AsGeoJSON(p.geom, 6)::json AS geometry,
+        p.hotspot, p.submitted_at, p.author_id, ST_AsGeoJSON(p.geom, 6)::json AS geometry,
         ST_X(ST_PointOnSurface(p.geom)) AS lon, ST_Y(ST_PointOnSurface(p.geom)) AS lat
     FROM proposals p WHERE
 """
@@ -135,10 +138,10 @@ def campaigns(
 
 
 def count_by_status(session: Session, campaign_id: UUID) -> dict[Status, int]:
-    """Return how many proposals of a campaign have each status they have."""
+    """Return how many proposals of a campaign have each status they have, drafts left out."""
     rows = session.execute(
         select(Proposal.status, func.count())
-        .where(Proposal.campaign_id == campaign_id)
+        .where(Proposal.campaign_id == campaign_id, Proposal.status != "draft")
         .group_by(Proposal.status)
     )
     return dict(rows.all())
@@ -166,11 +169,26 @@ def insert_proposal(session: Session, shape: BaseGeometry, values: Mapping[str, 
     return stored is not None
 
 
-def find_ids(session: Session, key: UUID | str) -> Row[UUID, UUID] | None:
-    """Return the id and the campaign's id of a proposal, by id or ref."""
+def change_draft(
+    session: Session, proposal_id: UUID, values: Mapping[str, Any], shape: BaseGeometry | None
+) -> None:
+    """Set columns of a proposal, and where it is when ``shape`` is given."""
+    geom = {"geom": func.ST_GeomFromWKB(shape.wkb, 4326)} if shape else {}
+    if changes := {**values, **geom}:
+        session.execute(update(Proposal).where(Proposal.id == proposal_id).values(changes))
+
+
+def find_head(session: Session, key: UUID | str) -> Row[UUID, UUID, str, UUID, Status] | None:
+    """Return ``id``, ``campaign_id``, ``commune``, ``author_id``, ``status``, by id or ref."""
     column = Proposal.id if isinstance(key, UUID) else Proposal.ref
     return session.execute(
-        select(Proposal.id, Proposal.campaign_id).where(column == key)
+        select(
+            Proposal.id,
+            Proposal.campaign_id,
+            Proposal.commune,
+            Proposal.author_id,
+            Proposal.status,
+        ).where(column == key)
     ).one_or_none()
 
 
@@ -180,7 +198,7 @@ def lock_proposal(session: Session, proposal_id: UUID) -> Proposal:
 
 
 def proposal(session: Session, key: UUID | str) -> Row[Any] | None:
-    """Return the public columns of one proposal by id or ref, its text and place included."""
+    """Return one proposal by id or ref, its text and place included, and its ``author_id``."""
     where = "p.id = :key" if isinstance(key, UUID) else "p.ref = :key"
     return session.execute(text(_DETAIL + where), {"key": key}).one_or_none()
 
@@ -222,13 +240,16 @@ def lock_shortlist(session: Session, campaign_id: UUID) -> list[Proposal]:
 def features(
     session: Session, filters: Sequence[str], values: Mapping[str, Any], limit: int
 ) -> list[tuple[datetime, UUID, dict[str, Any]]]:
-    """Return ``(submitted_at, id, feature)`` of public columns, newest first."""
+    """Return ``(at, id, feature)`` of public columns, newest first.
+
+    ``at`` is when a proposal was submitted, a draft begun.
+    """
     where = " AND ".join(_FILTERS[name] for name in filters) or "true"
     rows = session.execute(
         text(
-            f"SELECT p.submitted_at, p.id, {_FEATURE} FROM proposals p WHERE {where} "  # noqa: S608
-            "ORDER BY p.submitted_at DESC, p.id DESC LIMIT :limit"
+            f"SELECT {_AT} AS at, p.id, {_FEATURE} FROM proposals p WHERE {where} "  # noqa: S608
+            "ORDER BY at DESC, p.id DESC LIMIT :limit"
         ),
         {**values, "limit": limit},
     )
-    return [(row.submitted_at, row.id, row.feature) for row in rows]
+    return [(row.at, row.id, row.feature) for row in rows]

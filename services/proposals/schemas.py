@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    field_validator,
     model_validator,
 )
 from shapely.geometry.base import BaseGeometry
@@ -91,18 +92,44 @@ class GeometryIn(Body):
         return self._shape
 
 
+Description = Annotated[Text, Field(max_length=4000)]
+Reports = Annotated[list[UUID], Field(max_length=20), AfterValidator(distinct)]
+HotspotRef = Annotated[str, Field(pattern=r"^H-[0-9A-Z]{5,8}$")]
+
+
 class NewProposal(Body):
-    """A project that a citizen proposes; ``reports`` are the problems it would solve."""
+    """A project; ``reports`` are the problems it would solve, ``hotspot`` where they gather.
+
+    Only a draft may lack its description and its cost.
+    """
 
     campaign: UUID
     title: Title
-    description: Annotated[Text, Field(min_length=1, max_length=4000)]
+    description: Description = ""
     geometry: GeometryIn
-    estimated_cost: Fcfa
+    estimated_cost: Fcfa | None = None
     theme: Theme | None = None
-    reports: Annotated[list[UUID], Field(max_length=20), AfterValidator(distinct)] = Field(
-        default_factory=list
-    )
+    reports: Reports = Field(default_factory=list)
+    hotspot: HotspotRef | None = None
+    draft: Annotated[bool, Field(strict=True)] = False
+
+
+class DraftChanges(Body):
+    """What changes in a draft: the fields given. ``null`` takes the cost or the theme away."""
+
+    title: Title | None = None
+    description: Description | None = None
+    geometry: GeometryIn | None = None
+    estimated_cost: Fcfa | None = None
+    theme: Theme | None = None
+    reports: Reports | None = None
+
+    @field_validator("title", "description", "geometry", "reports")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("give a value or leave the field out")
+        return value
 
 
 class NewReview(Body):
@@ -201,7 +228,10 @@ class ReviewOut(FromRow):
 
 
 class ProposalDetail(ProposalCreated):
-    """One proposal; ``cost`` and ``number`` come with its review and with the frozen ballot."""
+    """One proposal; ``cost`` and ``number`` come with its review and with the frozen ballot.
+
+    ``submitted_at`` is null while it is a draft.
+    """
 
     title: str
     description: str
@@ -209,13 +239,14 @@ class ProposalDetail(ProposalCreated):
     geometry: dict[str, Any]
     lon: float
     lat: float
-    estimated_cost: int
+    estimated_cost: int | None
     cost: int | None
     number: int | None
     endorsements: int
     reports: list[UUID]
+    hotspot: str | None
     review: ReviewOut | None
-    submitted_at: datetime
+    submitted_at: datetime | None
 
 
 class Reviewed(FromRow):

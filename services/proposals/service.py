@@ -4,27 +4,32 @@ What depends on a campaign's phase holds its row shared; what changes the phase 
 nothing slips in after the freeze.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
 from services.common.events import outbox
 from services.common.events.envelope import Event, EventData, Undecodable, new_event
 from services.common.ids import new_id, new_ref
-from services.common.problems import Invalid
+from services.common.problems import Forbidden, Invalid
 from services.proposals import domain, events, repository
-from services.proposals.domain import Action, Phase
+from services.proposals.domain import Action, Phase, Status
 from services.proposals.errors import (
     AlreadyReviewed,
+    AlreadySubmitted,
     CampaignNotFound,
+    Incomplete,
     NothingToVote,
     OutsideCommune,
     OutsideCountry,
     OverBudget,
     ProposalNotFound,
+    StillDraft,
     UnknownArrondissement,
     UnknownCampaign,
     UnknownCommune,
@@ -34,6 +39,7 @@ from services.proposals.models import Campaign, CampaignEnvelope, CampaignPhase,
 from services.proposals.schemas import (
     CampaignDetail,
     CampaignOut,
+    DraftChanges,
     EnvelopeIn,
     NewCampaign,
     NewProposal,
@@ -110,7 +116,7 @@ def campaign_detail(
     session: Session, campaign: Campaign, reader: Principal | None
 ) -> CampaignDetail:
     """Return ``campaign`` with its counts and, for its agents, the phases they may set."""
-    counts = dict.fromkeys(domain.STATUSES, 0) | repository.count_by_status(session, campaign.id)
+    counts = dict.fromkeys(domain.PUBLIC, 0) | repository.count_by_status(session, campaign.id)
     manages = reader is not None and reader.can(MANAGE, campaign.commune)
     return CampaignDetail(
         **CampaignOut.model_validate(campaign).model_dump(),
@@ -181,48 +187,126 @@ def submit(
     session: Session, author: UUID, body: NewProposal, *, at: datetime | None = None
 ) -> ProposalCreated:
     """Store a citizen's proposal where it is, within the campaign's commune and budget."""
+    _require_complete(body.description, body.estimated_cost)
+    campaign = _campaign_of(session, body)
+    _require_open(campaign, "submit")
+    values = _insert(session, campaign, author, body, "submitted", at or datetime.now(UTC))
+    geometry = domain.to_geojson(body.geometry.shape)
+    said = _submitted({**values, "geometry": geometry})
+    outbox.append(session, [new_event(SOURCE, said.id, said.commune, values["version"], said)])
+    return ProposalCreated.model_validate(values)
+
+
+def create_draft(session: Session, author: Principal, body: NewProposal) -> ProposalCreated:
+    """Store what ``author`` may finish and submit later; nothing is published."""
+    campaign = _campaign_of(session, body)
+    _require_open(campaign, "prepare" if is_agent(author, campaign.commune) else "draft")
+    values = _insert(session, campaign, author.user_id, body, "draft", datetime.now(UTC))
+    return ProposalCreated.model_validate(values)
+
+
+def change_draft(
+    session: Session, person: Principal, key: UUID | str, body: DraftChanges
+) -> ProposalDetail:
+    """Set the fields that ``body`` names in a draft of one's own or of one's commune."""
+    campaign, proposal_id = _open_campaign(session, key, person)
+    _lock_draft(session, person, proposal_id)
+    changes = body.model_dump(exclude_unset=True, exclude={"geometry"})
+    _check_cost(campaign, body.estimated_cost)
+    shape = body.geometry.shape if body.geometry else None
+    if shape is not None:
+        changes["arrondissement"] = _arrondissement(session, shape, campaign)
+    repository.change_draft(session, proposal_id, changes, shape)
+    return get_proposal(session, proposal_id, person)
+
+
+def submit_draft(
+    session: Session, person: Principal, key: UUID | str, *, at: datetime | None = None
+) -> ProposalCreated:
+    """Make a draft a proposal, once: of two at once the second meets it submitted."""
+    campaign, proposal_id = _open_campaign(session, key, person)
+    proposal = _lock_draft(session, person, proposal_id)
+    _require_open(campaign, "submit")
+    _require_complete(proposal.description, proposal.estimated_cost)
+    row = repository.proposal(session, proposal_id)
+    assert row is not None  # noqa: S101 - it is locked
+    proposal.status = "submitted"
+    proposal.submitted_at = at or datetime.now(UTC)
+    said = _submitted({**row._mapping, "submitted_at": proposal.submitted_at})
+    outbox.append(session, [_said(proposal, said)])
+    return ProposalCreated.model_validate(proposal)
+
+
+def _require_complete(description: str, cost: int | None) -> None:
+    given = {"description": description, "estimated_cost": cost}
+    if missing := [name for name, value in given.items() if not value]:
+        raise Incomplete(missing)
+
+
+def _campaign_of(session: Session, body: NewProposal) -> Campaign:
     campaign = repository.lock_campaign(session, body.campaign, shared=True)
     if campaign is None:
         raise UnknownCampaign("No campaign has this id.", "/campaign")
-    _require_open(campaign, "submit")
-    if body.estimated_cost > campaign.budget:
-        raise OverBudget("The cost is more than the campaign's budget.", "/estimated_cost")
+    return campaign
+
+
+def _insert(
+    session: Session,
+    campaign: Campaign,
+    author: UUID,
+    body: NewProposal,
+    status: Status,
+    now: datetime,
+) -> dict[str, Any]:
+    """Store a proposal or a draft; return its columns without the shape."""
+    _check_cost(campaign, body.estimated_cost)
     shape = body.geometry.shape
-    place = repository.locate(session, shape, campaign.commune)
-    _check_place(place, campaign.commune)
+    submitted = status == "submitted"
     values = {
         "id": new_id(),
         "campaign_id": campaign.id,
         "commune": campaign.commune,
-        "arrondissement": place.arrondissement,
+        "arrondissement": _arrondissement(session, shape, campaign),
         "title": body.title,
         "description": body.description,
         "theme": body.theme,
         "estimated_cost": body.estimated_cost,
         "reports": body.reports,
-        "status": "submitted",
+        "hotspot": body.hotspot,
+        "status": status,
         "endorsements": 0,
         "author_id": author,
-        "version": 1,
-        "submitted_at": at or datetime.now(UTC),
+        "version": 1 if submitted else 0,
+        "created_at": now,
+        "submitted_at": now if submitted else None,
     }
     for _ in range(_REF_TRIES):
-        ref = new_ref("P")
-        if repository.insert_proposal(session, shape, {"ref": ref, **values}):
-            break
-    else:
-        raise RuntimeError("no free reference was found")
-    stored = ProposalCreated.model_validate({"ref": ref, **values})
-    said = events.ProposalSubmitted(
-        **stored.model_dump(),
-        title=body.title,
-        theme=body.theme,
-        estimated_cost=body.estimated_cost,
-        geometry=events.Geometry(**domain.to_geojson(shape)),
-        submitted_at=values["submitted_at"],
+        values["ref"] = new_ref("P")
+        if repository.insert_proposal(session, shape, values):
+            return values
+    raise RuntimeError("no free reference was found")
+
+
+def _check_cost(campaign: Campaign, cost: int | None) -> None:
+    if cost is not None and cost > campaign.budget:
+        raise OverBudget("The cost is more than the campaign's budget.", "/estimated_cost")
+
+
+def _arrondissement(session: Session, shape: BaseGeometry, campaign: Campaign) -> str | None:
+    """Return where ``shape`` lies in the campaign's commune; refuse one that lies elsewhere."""
+    place = repository.locate(session, shape, campaign.commune)
+    _check_place(place, campaign.commune)
+    return place.arrondissement
+
+
+def _submitted(values: Mapping[str, Any]) -> events.ProposalSubmitted:
+    fields = events.ProposalSubmitted.model_fields.keys() - {"campaign", "geometry", "status"}
+    return events.ProposalSubmitted(
+        **{name: values[name] for name in fields},
+        campaign=values["campaign_id"],
+        geometry=events.Geometry(**values["geometry"]),
+        status="submitted",
     )
-    outbox.append(session, [new_event(SOURCE, stored.id, stored.commune, 1, said)])
-    return stored
 
 
 def _check_place(place: repository.Place, commune: str) -> None:
@@ -234,10 +318,36 @@ def _check_place(place: repository.Place, commune: str) -> None:
     raise OutsideCountry(f"The place is not in Bénin.{hint}", "/geometry")
 
 
-def get_proposal(session: Session, key: UUID | str) -> ProposalDetail:
-    """Return one proposal, by id or ref."""
+def is_agent(person: Principal, commune: str) -> bool:
+    """Tell whether ``person`` runs the campaigns or reviews the proposals of ``commune``."""
+    return any(person.can(permission, commune) for permission in (MANAGE, REVIEW))
+
+
+def communes_of(person: Principal) -> list[str]:
+    """Return the scopes in which ``person`` is an agent: communes, perhaps ``*``."""
+    return [scope for scope in person.grants if is_agent(person, scope)]
+
+
+def _writes(person: Principal | None, author: UUID, commune: str) -> bool:
+    """Tell whether ``person`` may see and change a draft: its author, the commune's agents."""
+    return person is not None and (person.user_id == author or is_agent(person, commune))
+
+
+def _lock_draft(session: Session, person: Principal, proposal_id: UUID) -> Proposal:
+    proposal = repository.lock_proposal(session, proposal_id)
+    if not _writes(person, proposal.author_id, proposal.commune):
+        raise Forbidden("Only its author and the commune's agents may change a proposal.")
+    if proposal.status != "draft":
+        raise AlreadySubmitted(status_now=proposal.status)
+    return proposal
+
+
+def get_proposal(
+    session: Session, key: UUID | str, reader: Principal | None = None
+) -> ProposalDetail:
+    """Return one proposal, by id or ref; a draft is there for its author and agents only."""
     row = repository.proposal(session, key)
-    if row is None:
+    if row is None or (row.status == "draft" and not _writes(reader, row.author_id, row.commune)):
         raise ProposalNotFound
     review = repository.review_of(session, row.id)
     return ProposalDetail.model_validate(
@@ -261,10 +371,12 @@ def review(
     at: datetime | None = None,
 ) -> Reviewed:
     """Answer a proposal, once: of two agents at once the second meets the first one's review."""
-    campaign, proposal_id = _open_campaign(session, key)
+    campaign, proposal_id = _open_campaign(session, key, agent)
     agent.require(REVIEW, campaign.commune)
     _require_open(campaign, "review")
     proposal = repository.lock_proposal(session, proposal_id)
+    if proposal.status == "draft":
+        raise StillDraft
     if proposal.status != "submitted":
         raise AlreadyReviewed("This proposal has been reviewed.", status_now=proposal.status)
     status = domain.STATUS_AFTER[body.outcome]
@@ -333,12 +445,18 @@ def _fund(proposal: Proposal, funded: bool, traceparent: str) -> Event:
     return _said(proposal, said, traceparent)
 
 
-def _open_campaign(session: Session, key: UUID | str) -> tuple[Campaign, UUID]:
-    ids = repository.find_ids(session, key)
-    campaign = ids and repository.lock_campaign(session, ids.campaign_id, shared=True)
-    if not ids or not campaign:
+def _open_campaign(
+    session: Session, key: UUID | str, person: Principal | None = None
+) -> tuple[Campaign, UUID]:
+    """Return a proposal's campaign, locked shared, and its id; drafts are not everybody's."""
+    head = repository.find_head(session, key)
+    if head is None or (
+        head.status == "draft" and not _writes(person, head.author_id, head.commune)
+    ):
         raise ProposalNotFound
-    return campaign, ids.id
+    campaign = repository.lock_campaign(session, head.campaign_id, shared=True)
+    assert campaign is not None  # noqa: S101 - a foreign key says so
+    return campaign, head.id
 
 
 def _require_open(campaign: Campaign, action: Action) -> None:

@@ -6,6 +6,7 @@ from services.common.app import create_app, service_cli
 from services.common.settings import ServiceSettings
 from services.reports import calendar
 from services.reports.api import router
+from services.reports.consumers import CONSUMER
 from services.reports.intake import Intake
 from services.reports.settings import Settings
 
@@ -26,4 +27,6 @@ def add_intake(app: FastAPI) -> None:
     app.state.intake = Intake(app.state.sessions)
 
 
-cli = service_cli(Settings, make_app, package="services/reports")
+cli = service_cli(
+    Settings, make_app, package="services/reports", consumer=lambda _: CONSUMER
+)

@@ -68,7 +68,7 @@ def test_a_proposal_is_submitted_and_read(world: World) -> None:
     campaign = world.campaign()
     reports = [str(uuid4()), str(uuid4())]
     author = world.token()
-    draft = world.draft(campaign, theme="lighting", reports=reports)
+    draft = world.draft(campaign, theme="lighting", reports=reports, hotspot="H-7K4M2")
     answer = world.client.post("/api/v1/proposals", json=draft, headers=author)
     assert answer.status_code == 201
     made = answer.json()
@@ -81,12 +81,13 @@ def test_a_proposal_is_submitted_and_read(world: World) -> None:
     assert read["geometry"]["type"] == "Point"
     assert [read["lon"], read["lat"]] == pytest.approx(world.point())
     assert read["reports"] == reports
-    assert read["theme"] == "lighting"
+    assert (read["theme"], read["hotspot"]) == ("lighting", "H-7K4M2")
     assert (read["review"], read["cost"], read["number"]) == (None, None, None)
 
     said = world.events(made["id"])[0]["payload"]
     assert said["geometry"]["coordinates"] == pytest.approx(world.point())
     assert said["arrondissement"] == made["arrondissement"]
+    assert (said["reports"], said["hotspot"]) == (reports, "H-7K4M2")
     assert "description" not in said
     feature = world.client.get(f"/api/v1/proposals?campaign={campaign['id']}").json()["features"][0]
     assert feature["geometry"] == read["geometry"]
@@ -103,6 +104,7 @@ def test_a_proposal_is_submitted_and_read(world: World) -> None:
         "number",
         "status",
         "endorsements",
+        "hotspot",
         "submitted_at",
     }
 
@@ -375,4 +377,5 @@ def test_operations_and_the_contract_of_the_api(world: World) -> None:
         "/api/v1/proposals/{proposal_id}",
         "/api/v1/proposals/{proposal_id}/endorsements",
         "/api/v1/proposals/{proposal_id}/review",
+        "/api/v1/proposals/{proposal_id}/submit",
     }

@@ -114,6 +114,18 @@ class World:
             **changes,
         }
 
+    def begin(
+        self, campaign: Mapping[str, Any], headers: Mapping[str, str], **changes: Any
+    ) -> dict[str, Any]:
+        """Begin a draft with a title and a place, without a cost or a description."""
+        body = self.draft(campaign, draft=True, **changes)
+        for name in {"description", "estimated_cost"} - changes.keys():
+            del body[name]
+        answer = self.client.post("/api/v1/proposals", json=body, headers=dict(headers))
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     def propose(self, campaign: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         answer = self.client.post(
             "/api/v1/proposals", json=self.draft(campaign, **changes), headers=self.token()

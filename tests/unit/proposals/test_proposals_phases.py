@@ -41,6 +41,8 @@ def test_nothing_is_open_once_the_ballot_is_frozen() -> None:
 @pytest.mark.parametrize(
     ("action", "phases"),
     [
+        ("prepare", {"preparation", "ideas"}),
+        ("draft", {"ideas"}),
         ("submit", {"ideas"}),
         ("review", {"ideas", "review"}),
         ("endorse", {"ideas", "review", "revision"}),

@@ -82,6 +82,13 @@ def upgrade() -> None:
             PRIMARY KEY (report_id, proposal_id)
         );
         CREATE INDEX report_proposals_proposal ON report_proposals (proposal_id);
+        CREATE TABLE proposal_steps (
+            proposal_id uuid NOT NULL,
+            sequence bigint NOT NULL,
+            status text NOT NULL,
+            at timestamptz NOT NULL,
+            PRIMARY KEY (proposal_id, sequence)
+        );
 
         CREATE TABLE agents (
             commune text NOT NULL,
