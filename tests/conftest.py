@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from services.accounts.tokens import Signer
 from tests import servers
+from tests.apps import Tokens, make_key
 from tests.servers import Database, PostgresServer
 
 
@@ -74,3 +77,13 @@ def kafka_server(run_id: str, kafka_jars: None) -> Iterator[str]:
 def chromium() -> str:
     """Return the path of Debian's Chromium; skip (in CI: fail) when there is none."""
     return servers.chromium_path()
+
+
+@pytest.fixture(scope="session")
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_key(tmp_path_factory.mktemp("keys") / "signing.pem")
+
+
+@pytest.fixture(scope="session")
+def tokens(signing_key: Path) -> Tokens:
+    return Tokens(Signer(signing_key))

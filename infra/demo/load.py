@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -27,6 +28,7 @@ from services.proposals.domain import PHASES, Phase
 from services.proposals.schemas import NewCampaign, NewProposal, NewReview
 from services.proposals.settings import Settings as ProposalsSettings
 from services.reports import service as reports
+from services.reports.hotspots import service as hotspots
 from services.reports.schemas import NewReport, StatusUpdate
 from services.reports.settings import Settings as ReportsSettings
 from services.voting import repository as voting_repository
@@ -120,6 +122,8 @@ class Demo:
             for campaign in plan.campaigns:
                 self.load_campaign(campaign, town, agent)
             self.say(f"{town.name}: {plan.reports} reports, {len(plan.campaigns)} campaigns")
+        with self.reports.begin() as session:
+            hotspots.detect(session, datetime.now(UTC))
         # Last, so that a loading cut short is not taken for a whole one's agents.
         with self.accounts.begin() as session:
             for plan in PLAN:
@@ -139,19 +143,23 @@ class Demo:
         self, session: Session, kind: str, town: places.Town, agent: Principal, at: datetime
     ) -> None:
         """Pin one problem; one in fourteen comes without GPS."""
-        body = {"category": kind, "description": self.dice.choice(texts.PROBLEMS[kind])}
+        body: dict[str, Any] = {"category": kind}
+        body["description"] = self.dice.choice(texts.PROBLEMS[kind])
         body["landmark"] = self.dice.choice(texts.LANDMARKS)
+        body["gender"] = self.dice.choice(("f", "f", "m", "m", "m", None, None, None))
         if self.dice.random() < 1 / 14:
             where = {"arrondissement": places.area_of(town, self.dice).code}
             new = NewReport(**body, **where)
         else:
             point = places.anywhere(town, self.dice)
             new = NewReport(**body, lon=point.x, lat=point.y, commune=town.code)
-        made = reports.create_report(session, new, reporter=uuid.uuid4(), at=at)
+        reporter = Principal(uuid.uuid4())
+        made = reports.create_report(session, new, reporter=reporter.user_id, at=at)
         for _ in range(int(self.dice.expovariate(0.7))):
             reports.support(session, made.id, Principal(uuid.uuid4()))
         for status, after in self.answers(self.now - at):
-            reports.change_status(session, made.id, self.answer(status), agent, at=at + after)
+            actor = reporter if status in ("confirmed", "reopened") else agent
+            reports.change_status(session, made.id, self.answer(status), actor, at=at + after)
 
     def answers(self, age: timedelta) -> Iterator[tuple[str, timedelta]]:
         """Draw what the mairie did with a report of this age, and when."""
@@ -162,21 +170,30 @@ class Demo:
         after += timedelta(days=self.dice.uniform(1, 9))
         if age < after or self.dice.random() < 0.25:
             return
-        if self.dice.random() < 0.08:
-            yield "rejected", after
+        ended = self.dice.choices(("", "rejected", "forwarded", "waiting"), (84, 6, 4, 6))[0]
+        if ended:
+            yield ended, after
             return
         yield "in_progress", after
         after += timedelta(days=self.dice.uniform(1, 14))
-        if age > after and self.dice.random() < 0.8:
-            yield "resolved", after
+        if age < after or self.dice.random() < 0.2:
+            return
+        yield "resolved", after
+        after += timedelta(days=self.dice.uniform(1, 5))
+        if age > after and self.dice.random() < 0.4:
+            yield ("confirmed" if self.dice.random() < 0.75 else "reopened"), after
 
     def answer(self, status: str) -> StatusUpdate:
-        """Return the mairie's words for a step."""
-        reason = "not_found" if status == "rejected" else None
-        note = self.dice.choice(texts.ANSWERS[status])
-        return StatusUpdate.model_validate(
-            {"status": status, "public_note": note, "reason": reason}
-        )
+        """Return the words of a step, the mairie's or the citizen's."""
+        said: dict[str, str] = {
+            "status": status,
+            "public_note": self.dice.choice(texts.ANSWERS[status]),
+        }
+        if status == "rejected":
+            said["reason"] = "not_found"
+        if status == "forwarded":
+            said["forwarded_to"] = "SBEE"
+        return StatusUpdate.model_validate(said)
 
     def load_campaign(self, plan: CampaignPlan, town: places.Town, agent: Principal) -> None:
         """Bring a campaign to its phase, step by step as people would."""

@@ -84,7 +84,7 @@ LANDMARKS: tuple[str, ...] = (
     "à l'entrée du quartier",
 )
 
-#: status → what the mairie answers.
+#: status → what the mairie answers, or the citizen.
 ANSWERS: Mapping[str, tuple[str, ...]] = {
     "acknowledged": (
         "Merci. Votre signalement est transmis au service technique, qui passera cette semaine.",
@@ -98,6 +98,10 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "C'est réparé. Merci d'avoir prévenu la mairie.",
         "Le site a été nettoyé ce matin. Un bac supplémentaire y sera posé.",
     ),
+    "waiting": ("La pièce manque au magasin ; la commande est passée.",),
+    "forwarded": ("Ce réseau est celui de la compagnie d'électricité, qui est prévenue.",),
+    "confirmed": ("C'est bien réparé, merci.", ""),
+    "reopened": ("Cela recommence depuis hier.",),
     "rejected": ("L'équipe est passée deux fois et n'a rien trouvé à cet endroit.",),
 }
 

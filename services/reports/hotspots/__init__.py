@@ -1,0 +1,1 @@
+"""Where problems gather more than chance explains, and where nobody reports any."""
