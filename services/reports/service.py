@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
 from services.common.events import outbox
-from services.common.events.envelope import EventData, new_event, new_traceparent
+from services.common.events.envelope import Event, EventData, new_event, new_traceparent
 from services.common.ids import new_id, new_ref
 from services.common.problems import Forbidden, Invalid
 from services.reports import domain, repository
+from services.reports.calendar import working_day_after
 from services.reports.errors import (
     ChangedMeanwhile,
     CommuneTooFar,
@@ -52,6 +54,7 @@ from services.reports.schemas import (
 
 SOURCE = repository.SOURCE
 MANAGE = "reports.manage"
+HELD = "held_events"
 _REF_TRIES = 3
 MINE = 100
 
@@ -71,6 +74,7 @@ def new_row(
     ``at`` is now except for imports. The follow-up token is stored hashed.
     """
     category = domain.CATEGORIES[body.category]
+    now = at or datetime.now(UTC)
     return repository.NewRow(
         id=new_id(),
         ref=new_ref("S", 7),
@@ -78,10 +82,10 @@ def new_row(
         traceparent=new_traceparent(),
         category=body.category,
         description=body.description,
-        at=at or datetime.now(UTC),
+        at=now,
         agency=category.agency,
-        answer_days=category.answer_days,
-        repair_days=category.repair_days,
+        answer_due_at=working_day_after(now, category.answer_days),
+        due_at=working_day_after(now, category.repair_days),
         lon=body.lon,
         lat=body.lat,
         arrondissement=body.arrondissement,
@@ -346,7 +350,28 @@ def record(
 
 def publish(session: Session, report: Report, said: EventData) -> None:
     """Say the event of the line that :func:`record` just added, last in the transaction."""
-    outbox.append(session, [new_event(SOURCE, report.id, report.commune, report.version, said)])
+    event = new_event(SOURCE, report.id, report.commune, report.version, said)
+    held: list[Event] | None = session.info.get(HELD)
+    if held is None:
+        outbox.append(session, [event])
+    else:
+        held.append(event)
+
+
+@contextmanager
+def holding_events(session: Session) -> Iterator[list[Event]]:
+    """Keep back the events of many changes and write them last, together.
+
+    The writers' lock is then held for an instant, not for the whole of a long transaction. The
+    list is the caller's: who undoes a change takes its events off.
+    """
+    held: list[Event] = []
+    session.info[HELD] = held
+    try:
+        yield held
+        outbox.append(session, held)
+    finally:
+        del session.info[HELD]
 
 
 def author(report: Report, actor: Principal | None) -> UUID | None:
@@ -364,6 +389,8 @@ def change_status(
     at: datetime | None = None,
 ) -> HistoryLine:
     """Move a report in the workflow, with a line of history and an event."""
+    if body.status == "duplicate":
+        _lock_merges(session, key)
     report, actors = locked(session, key, actor, token, seen=body.version)
     who = domain.TRANSITIONS[report.status].get(body.status)  # type: ignore[index]
     if who is None:
@@ -426,6 +453,13 @@ def _say_status(session: Session, report: Report, previous: str, at: datetime) -
     publish(session, report, said)
 
 
+def _lock_merges(session: Session, key: UUID | str) -> None:
+    """Take the commune's lock of merges, before any row: two merges then never wait in a ring."""
+    report = repository.find(session, key)
+    if report is not None:
+        repository.lock_merges(session, report.commune)
+
+
 def _merge(
     session: Session,
     report: Report,
@@ -434,7 +468,6 @@ def _merge(
     at: datetime | None,
 ) -> HistoryLine:
     """Make ``report`` a duplicate. Supports stay where they are, so that un-merging is exact."""
-    repository.lock_merges(session, report.commune)
     wanted = body.duplicate_of or ""
     try:
         key: UUID | str = UUID(wanted)
@@ -471,10 +504,10 @@ def unmerge(
     at: datetime | None = None,
 ) -> HistoryLine:
     """Part a report from the one it was merged into: its earlier status and its supports again."""
+    _lock_merges(session, key)
     report, actors = locked(session, key, actor, seen=body.version)
     if "mairie" not in actors:
         raise Forbidden("Only the commune's agents may undo a merge.")
-    repository.lock_merges(session, report.commune)
     if report.duplicate_of is None:
         raise NotMerged
     into = repository.find(session, report.duplicate_of, lock=True)
@@ -567,12 +600,14 @@ def redact(
     actor: Principal | None,
     token: str | None = None,
 ) -> HistoryLine:
-    """Let its author rewrite what they said: the former words are gone, not kept anywhere."""
+    """Let its author rewrite what they said: the former words are gone, not kept anywhere.
+
+    A text that the mairie put in its place stays the public one until the mairie takes it away.
+    """
     report, actors = locked(session, key, actor, token, seen=body.version)
     if "citizen" not in actors:
         raise Forbidden("Only its author may rewrite a report.")
     report.description = body.description
-    report.public_description = None
     report.landmark = body.landmark
     if repository.detach(session, report.id, body.remove) != len(set(body.remove)):
         raise UnknownPhoto("One of these is not attached to this report.", "/remove")
@@ -586,7 +621,7 @@ def preview(body: PreviewIn) -> Preview:
     """Return how the public will read texts, and what looks personal in them."""
     fields = {"description": body.description, "landmark": body.landmark}
     found = [
-        Personal(field=name, kind=kind, start=start, end=end, text=value[start:end])  # type: ignore[arg-type]
+        Personal(field=name, kind=kind, start=start, end=end, text=value[start:end])
         for name, value in fields.items()
         for kind, start, end in domain.personal(value)
     ]

@@ -16,13 +16,12 @@ from services.reports.hotspots.domain import Window
 from services.reports.hotspots.errors import HotspotNotFound, ProposalRecorded
 from services.reports.hotspots.memo import Answer, Memo
 from services.reports.hotspots.schemas import (
-    CategoryCode,
-    CommuneCode,
     Day,
     Days,
     DraftedProposal,
     HotspotOut,
 )
+from services.reports.schemas import CategoryCode, CommuneCode
 
 router = APIRouter(prefix="/api/v1/hotspots", tags=["hotspots"])
 

@@ -7,15 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field
 
 from services.common.requests import Body
-from services.reports.domain import CATEGORIES
 from services.reports.hotspots.domain import MAX_DAYS, MIN_DAYS, Trend
-
-
-def known_category(value: str) -> str:
-    """Refuse a category that is not in the table."""
-    if value not in CATEGORIES:
-        raise ValueError(f"unknown category; one of {', '.join(CATEGORIES)}")
-    return value
 
 
 def near_year(value: date) -> date:
@@ -25,8 +17,6 @@ def near_year(value: date) -> date:
     return value
 
 
-CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
-CategoryCode = Annotated[str, Field(max_length=40), AfterValidator(known_category)]
 Days = Annotated[int, Field(ge=MIN_DAYS, le=MAX_DAYS)]
 Day = Annotated[date, AfterValidator(near_year)]
 ProposalRef = Annotated[str, Field(pattern=r"^P-[2-9A-HJKMNP-TW-Z]{4,12}$")]

@@ -4,9 +4,36 @@
 Open311 and OGC answers all read it and nothing else.
 """
 
+import json
+
 from alembic import op
+from sqlalchemy import text
 
 from services.reports import calendar
+
+#: category → agency, days to answer, days to repair, as they were when this was written.
+USUAL = {
+    "waste": ("hygiene", 2, 5),
+    "lighting": ("lighting", 2, 10),
+    "roads": ("roads", 3, 30),
+    "drainage": ("roads", 2, 15),
+    "water": ("water", 1, 7),
+    "occupation": ("police", 3, 20),
+    "noise": ("police", 3, 10),
+    "buildings": ("buildings", 3, 30),
+    "markets": ("buildings", 3, 20),
+    "other": ("front-desk", 3, 20),
+}
+BACKFILL = text("""
+    UPDATE reports r SET agency = usual.value->>0,
+        answer_due_at = working_day_after(r.created_at, (usual.value->>1)::int),
+        due_at = working_day_after(r.created_at, (usual.value->>2)::int),
+        answered_at = (SELECT min(h.at) FROM history h
+            WHERE h.report_id = r.id AND h.version > 1 AND h.actor_kind = 'mairie'),
+        closed_at = CASE WHEN r.status IN ('resolved', 'rejected') THEN (
+            SELECT max(h.at) FROM history h WHERE h.report_id = r.id AND h.status = r.status) END
+    FROM json_each(CAST(:usual AS json)) usual WHERE usual.key = r.category
+""")
 
 revision = "0002"
 down_revision = "0001"
@@ -44,8 +71,20 @@ def upgrade() -> None:
             WHERE duplicate_of IS NOT NULL;
         CREATE INDEX reports_reporter ON reports (reporter, created_at DESC)
             WHERE reporter IS NOT NULL;
-        CREATE INDEX reports_due ON reports (commune, due_at)
+        -- One for each order and filter of the desk's queue.
+        CREATE INDEX reports_desk_due ON reports (commune, coalesce(due_at, 'infinity'), id)
+            INCLUDE (assignee)
             WHERE status IN ('received', 'acknowledged', 'in_progress', 'waiting', 'reopened');
+        CREATE INDEX reports_desk_supports ON reports (commune, supports DESC, id DESC)
+            WHERE status IN ('received', 'acknowledged', 'in_progress', 'waiting', 'reopened');
+        CREATE INDEX reports_desk_updated ON reports (commune, updated_at DESC, id DESC)
+            WHERE status IN ('received', 'acknowledged', 'in_progress', 'waiting', 'reopened');
+        CREATE INDEX reports_desk_status ON reports (commune, status, created_at DESC, id DESC);
+        CREATE INDEX reports_desk_assignee ON reports (commune, assignee)
+            WHERE assignee IS NOT NULL
+            AND status IN ('received', 'acknowledged', 'in_progress', 'waiting', 'reopened');
+        CREATE INDEX reports_desk_hidden ON reports (commune, created_at DESC, id DESC)
+            WHERE hidden_at IS NOT NULL;
 
         ALTER TABLE status_changes RENAME TO history;
         ALTER TABLE history RENAME CONSTRAINT status_changes_pkey TO history_pkey;
@@ -187,3 +226,4 @@ def upgrade() -> None:
         WHERE NOT a.hidden AND u.kind = 'photo';
     """)
     calendar.refresh(op.get_bind())
+    op.get_bind().execute(BACKFILL, {"usual": json.dumps(USUAL)})

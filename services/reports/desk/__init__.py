@@ -1,0 +1,1 @@
+"""The mairie's desk: its queue, assignments, moderation, rules, targets, rounds and figures."""
