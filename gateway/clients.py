@@ -23,6 +23,8 @@ NAMES: tuple[Name, ...] = ("accounts", "reports", "proposals", "voting")
 Json = dict[str, Any]
 
 TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+#: Between two pieces of a long download.
+EXPORT_TIMEOUT = httpx.Timeout(30.0, connect=2.0)
 #: Shorter than the 5 s after which uvicorn closes an idle connection: none is found closed.
 LIMITS = httpx.Limits(max_connections=40, max_keepalive_connections=20, keepalive_expiry=2.0)
 TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -86,16 +88,23 @@ class Api:
     # reports
 
     def categories(self) -> list[Json]:
-        """Return ``[{code, label: {fr, en}, icon}]`` in display order."""
+        """Return ``[{code, label: {fr, en}, icon, agency, radius_m, sensitive}]`` in order."""
         return cast(list[Json], self._send("reports", "GET", "categories"))
 
     def reports(self, **query: Any) -> Json:
         """Return a FeatureCollection with ``next``; filters as in ``GET /api/v1/reports``."""
         return self._get("reports", "reports", query)
 
-    def report(self, ref: str) -> Json:
-        """Return one report by id or ref, as this person may see it."""
-        return self._get("reports", f"reports/{_part(ref)}")
+    def report(self, ref: str, follow_up: str = "") -> Json:
+        """Return one report by id or ref, as this person (or the code's holder) may see it."""
+        return cast(
+            Json,
+            self._send("reports", "GET", f"reports/{_part(ref)}", headers=_follow_up(follow_up)),
+        )
+
+    def my_reports(self) -> list[Json]:
+        """Return what this person sent or supports, the latest change first."""
+        return cast(list[Json], self._send("reports", "GET", "reports/mine"))
 
     def duplicates(self, lon: float, lat: float, category: str) -> Json:
         """Return open reports of the category near a point."""
@@ -103,32 +112,80 @@ class Api:
             "reports", "reports/duplicates", {"lon": lon, "lat": lat, "category": category}
         )
 
-    def upload(self, data: bytes, key: str | None = None) -> str:
-        """Store a photo and return its id."""
+    def preview(self, texts: Json) -> Json:
+        """Return how the public will read ``{description, landmark}``, and what looks personal."""
+        return self._post("reports", "reports/preview", texts)
+
+    def upload(self, data: bytes, key: str | None = None, kind: str = "") -> Json:
+        """Store a photo, or with ``kind`` "voice" a voice note; return at least its ``id``."""
         headers = {"Content-Type": "application/octet-stream"}
-        made = self._send("reports", "POST", "uploads", content=data, headers=headers, key=key)
-        return str(made["id"])
+        path = f"uploads/{kind}" if kind else "uploads"
+        return cast(
+            Json, self._send("reports", "POST", path, content=data, headers=headers, key=key)
+        )
 
     def create_report(self, report: Json, key: str | None = None) -> Json:
         """Pin a problem; return ``{id, ref, status, commune, category, follow_up_token?}``."""
         return self._post("reports", "reports", report, key)
 
-    def set_status(
-        self, ref: str, change: Json, key: str | None = None, follow_up: str = ""
+    def change_report(
+        self, ref: str, what: str, body: Json, key: str | None = None, follow_up: str = ""
     ) -> Json:
-        """Move a report in its workflow: ``{status, public_note?, internal_note?, reason?}``.
+        """Change one report and return it: ``what`` is status, unmerge, correction or redaction.
 
         ``follow_up`` is the code that an anonymous reporter was given.
         """
-        headers = {"X-Follow-Up-Token": follow_up} if follow_up else {}
-        path = f"reports/{_part(ref)}/status"
-        return cast(
-            Json, self._send("reports", "POST", path, json=change, key=key, headers=headers)
-        )
+        path = f"reports/{_part(ref)}/{what}"
+        headers = _follow_up(follow_up)
+        return cast(Json, self._send("reports", "POST", path, json=body, key=key, headers=headers))
 
     def support(self, ref: str, key: str | None = None) -> int:
         """Say "me too" and return how many did."""
         return int(self._post("reports", f"reports/{_part(ref)}/support", {}, key)["supports"])
+
+    def hotspots(self, **query: Any) -> Json:
+        """Return the cells of a commune with its ranked ``hotspots`` and ``silent`` areas."""
+        return self._get("reports", "hotspots", query)
+
+    def hotspot(self, ref: str) -> Json:
+        """Return one stored hotspot with its reports."""
+        return self._get("reports", f"hotspots/{_part(ref)}")
+
+    def draft_from_hotspot(self, ref: str, proposal_ref: str, key: str | None = None) -> Json:
+        """Record which proposal was drafted from a hotspot, and return it."""
+        body = {"proposal_ref": proposal_ref}
+        return self._post("reports", f"hotspots/{_part(ref)}/proposal", body, key)
+
+    def desk(self, commune: str, what: str, **query: Any) -> Any:
+        """Read from the desk of a commune: reports, agents, targets, routing, round, stats…"""
+        return self._send("reports", "GET", f"desk/{_part(commune)}/{what}", query=query)
+
+    def desk_write(
+        self, commune: str, what: str, body: Json, key: str | None = None, method: str = "POST"
+    ) -> Any:
+        """Write at the desk of a commune; ``what`` is the path under it, made of plain segments."""
+        path = f"desk/{_part(commune)}/{'/'.join(map(_part, what.split('/')))}"
+        return self._send("reports", method, path, json=body, key=key)
+
+    def desk_export(self, commune: str, kind: str, **query: Any) -> httpx.Response:
+        """Open a download of what the desk's filters show; close it after reading."""
+        client = self.services.clients["reports"]
+        path = f"/api/v1/desk/{_part(commune)}/export.{_part(kind)}"
+        given = {k: v for k, v in query.items() if v is not None}
+        asked = client.build_request(
+            "GET", path, params=given, headers=self._headers(), timeout=EXPORT_TIMEOUT
+        )
+        try:
+            answer = client.send(asked, stream=True)
+        except httpx.TransportError:
+            raise ServiceDown("The service reports does not answer now.") from None
+        if not answer.is_success:
+            try:
+                answer.read()
+            finally:
+                answer.close()
+            _read(answer)
+        return answer
 
     # proposals
 
@@ -161,6 +218,15 @@ class Api:
         """Submit a proposal."""
         return self._post("proposals", "proposals", proposal, key)
 
+    def edit_draft(self, ref: str, changes: Json, key: str | None = None) -> Json:
+        """Change a draft proposal; only the fields given."""
+        path = f"proposals/{_part(ref)}"
+        return cast(Json, self._send("proposals", "PATCH", path, json=changes, key=key))
+
+    def submit_draft(self, ref: str, key: str | None = None) -> Json:
+        """Submit a draft proposal."""
+        return self._post("proposals", f"proposals/{_part(ref)}/submit", {}, key)
+
     def endorse(self, ref: str, key: str | None = None) -> int:
         """Endorse a proposal and return how many did."""
         made = self._post("proposals", f"proposals/{_part(ref)}/endorsements", {}, key)
@@ -192,6 +258,10 @@ class Api:
         """Return the published results; :class:`ServiceProblem` 409 before."""
         return self._get("voting", f"elections/{_part(election)}/results")
 
+    def _headers(self) -> dict[str, str]:
+        token = self.token()
+        return {**self.headers, **({"Authorization": f"Bearer {token}"} if token else {})}
+
     def _get(self, service: Name, path: str, query: Mapping[str, Any] | None = None) -> Json:
         return cast(Json, self._send(service, "GET", path, query=query))
 
@@ -209,9 +279,7 @@ class Api:
         key: str | None = None,
         **content: Any,
     ) -> Any:
-        sent = {**self.headers, **(headers or {})}
-        if token := self.token():
-            sent["Authorization"] = f"Bearer {token}"
+        sent = {**self._headers(), **(headers or {})}
         if key:
             sent["Idempotency-Key"] = quote(key)  # a form's field: it may hold anything
         given = {k: v for k, v in (query or {}).items() if v is not None}
@@ -228,6 +296,10 @@ class Api:
             if last or answer.status_code not in (502, 503):
                 return _read(answer)
         raise AssertionError  # pragma: no cover - the last turn returns or raises
+
+
+def _follow_up(code: str) -> Mapping[str, str]:
+    return {"X-Follow-Up-Token": code} if code else {}
 
 
 def _part(value: str) -> str:

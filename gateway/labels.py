@@ -40,11 +40,56 @@ STATUSES: Mapping[str, Label] = {
     "received": Label(N_("Reçu"), "mail", "sky"),
     "acknowledged": Label(N_("Pris en compte"), "eye", "ochre"),
     "in_progress": Label(N_("En cours"), "hammer", "ochre"),
+    "waiting": Label(N_("En attente"), "clock", "ochre"),
     "resolved": Label(N_("Résolu"), "check-circle", "green"),
-    "rejected": Label(N_("Rejeté"), "x", "stone"),
+    "confirmed": Label(N_("Réparation confirmée"), "thumbs-up", "green"),
     "reopened": Label(N_("Rouvert"), "refresh", "clay"),
+    "rejected": Label(N_("Rejeté"), "x", "stone"),
+    "forwarded": Label(N_("Transmis à un autre organisme"), "send", "stone"),
+    "duplicate": Label(N_("Doublon"), "copy", "stone"),
+    "withdrawn": Label(N_("Retiré par son auteur"), "minus", "stone"),
 }
 
+#: Lines of history that are no change of status.
+KINDS: Mapping[str, Label] = {
+    "note": Label(N_("Message"), "message", "sky"),
+    "correction": Label(N_("Corrigé"), "edit", "ochre"),
+    "assignment": Label(N_("Attribué"), "users", "stone"),
+    "merge": Label(N_("Un doublon y est réuni"), "copy", "stone"),
+    "unmerge": Label(N_("Doublon séparé"), "copy", "stone"),
+    "redaction": Label(N_("Texte revu par son auteur"), "edit", "stone"),
+    "moderation": Label(N_("Modération"), "eye-off", "clay"),
+    "proposal": Label(N_("Un projet est né de ce signalement"), "lightbulb", "green"),
+}
+
+#: The technical services of a mairie.
+AGENCIES: Mapping[str, str] = {
+    "roads": N_("Voirie"),
+    "lighting": N_("Éclairage public"),
+    "hygiene": N_("Hygiène et salubrité"),
+    "water": N_("Eau"),
+    "buildings": N_("Bâtiments et marchés"),
+    "police": N_("Police municipale"),
+    "front-desk": N_("Accueil de la mairie"),
+}
+
+CHANNELS: Mapping[str, str] = {
+    "web": N_("Site"),
+    "open311": N_("Autre application"),
+    "assisted": N_("Guichet"),
+    "ussd": N_("USSD"),
+    "sms": N_("SMS"),
+    "import": N_("Import"),
+}
+
+GENDERS: Mapping[str, str] = {"f": N_("Femmes"), "m": N_("Hommes"), "o": N_("Autre")}
+
+#: Where a hotspot is going.
+TRENDS: Mapping[str, Label] = {
+    "emerging": Label(N_("Émergent"), "trending-up", "clay"),
+    "persistent": Label(N_("Persistant"), "minus", "ochre"),
+    "fading": Label(N_("En recul"), "trending-down", "green"),
+}
 
 REASONS: Mapping[str, str] = {
     "not_public_domain": N_("Ce n'est pas sur le domaine public"),
@@ -78,6 +123,7 @@ PHASES: Mapping[str, Label] = {
 }
 
 PROPOSALS: Mapping[str, Label] = {
+    "draft": Label(N_("Brouillon"), "edit", "stone"),
     "submitted": Label(N_("Déposé"), "mail", "sky"),
     "shortlisted": Label(N_("Retenu pour le vote"), "check", "green"),
     "not_feasible": Label(N_("Non réalisable"), "x", "stone"),
@@ -114,6 +160,16 @@ def category(code: str) -> Label:
 def status(code: str) -> Label:
     """Return a report's status."""
     return STATUSES.get(code, _UNKNOWN)
+
+
+def line(kind: str, status: str) -> Label:
+    """Return what a line of history tells."""
+    return KINDS.get(kind) or STATUSES.get(status, _UNKNOWN)
+
+
+def trend(code: str) -> Label:
+    """Return where a hotspot is going."""
+    return TRENDS.get(code, _UNKNOWN)
 
 
 def phase(code: str) -> Label:

@@ -34,6 +34,8 @@ ROUTES: Mapping[str, Name] = {
     "categories": "reports",
     "uploads": "reports",
     "hotspots": "reports",
+    "desk": "reports",
+    "feeds": "reports",
     "campaigns": "proposals",
     "proposals": "proposals",
     "elections": "voting",
@@ -76,9 +78,16 @@ class Upstreams:
 async def forward(path: str, request: Request) -> Response:
     """Hand a request to the service of its prefix and its answer back."""
     name = ROUTES.get(path.split("/", 1)[0])
+    if name is None:
+        raise NotFound
+    return await send_on(name, request)
+
+
+async def send_on(name: Name, request: Request) -> Response:
+    """Send a request as it is to the service ``name`` and its answer back."""
     raw: bytes = request.scope["raw_path"]
-    # A client library would resolve dot segments, and so leave /api/v1/.
-    if name is None or not _plain(raw):
+    # A client library would resolve dot segments, and so leave the prefix.
+    if not _plain(raw):
         raise NotFound
     upstreams: Upstreams = request.app.state.upstreams
     base = upstreams.urls[name]
@@ -171,6 +180,8 @@ def _request_headers(request: Request) -> list[tuple[bytes, bytes]]:
     address = request.client.host if request.client else "unknown"
     kept.append((b"x-forwarded-for", address.encode()))
     kept.append((b"x-forwarded-proto", request.url.scheme.encode()))
+    # The name by which the client knows us: some standards want absolute links.
+    kept.append((b"x-forwarded-host", request.headers.get("host", "").encode("latin-1")))
     return kept
 
 
@@ -326,3 +337,13 @@ async def _service(upstreams: Upstreams, name: Name) -> bool:
 
 # Last: it takes every path that nobody above took.
 router.add_api_route("/api/v1/{path:path}", forward, methods=METHODS, include_in_schema=False)
+
+
+async def standard(request: Request) -> Response:
+    """Hand a request under a standard's own paths to the service that speaks it."""
+    return await send_on("reports", request)
+
+
+for _prefix in ("/open311", "/ogc"):
+    for _path in (_prefix, f"{_prefix}/{{path:path}}"):
+        router.add_api_route(_path, standard, methods=METHODS, include_in_schema=False)

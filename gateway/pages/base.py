@@ -17,7 +17,7 @@ from services.common.problems import NotFound
 Json = dict[str, Any]
 PAGE = 20
 #: Statuses of reports that still wait for something.
-OPEN = ("received", "acknowledged", "in_progress", "reopened")
+OPEN = ("received", "acknowledged", "in_progress", "waiting", "reopened")
 
 
 class Blank(dict[str, str]):
@@ -67,6 +67,19 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     "nothing_to_vote": ("", N_("Aucun projet n'est retenu : rien à voter.")),
     "already_reviewed": ("", N_("Ce projet a déjà été étudié.")),
     "transition_not_allowed": ("", N_("L'état du signalement a changé entre-temps.")),
+    "changed_meanwhile": (
+        "",
+        N_("Quelqu'un a changé ce signalement entre-temps. Relisez-le ; votre texte est gardé."),
+    ),
+    "merge_refused": ("duplicate_of", N_("Ce signalement ne peut pas être réuni à celui-là.")),
+    "not_merged": ("", N_("Ce signalement n'est réuni à aucun autre.")),
+    "unknown_agent": ("assignee", N_("Cette personne n'est pas dans l'annuaire de la mairie.")),
+    "unchanged": ("", N_("C'est déjà ainsi : rien n'a changé.")),
+    "rules_changed": (
+        "",
+        N_("Quelqu'un a changé ces règles entre-temps. Rechargez la page avant d'enregistrer."),
+    ),
+    "agent_busy": ("", N_("Cette personne a encore des signalements ouverts.")),
     "empty_ballot": ("choices", N_("Choisissez au moins un projet.")),
     "unknown_project": ("choices", N_("Un projet choisi n'est plus sur le bulletin.")),
     "already_voted": (
@@ -95,6 +108,13 @@ FIELDS: Mapping[str, str] = {
     "outcome": N_("Choisissez une conclusion."),
     "status": N_("Choisissez le nouvel état."),
     "follow_up": N_("Ce code n'est pas celui de ce signalement."),
+    "duplicate_of": N_(
+        "Donnez le numéro d'un autre signalement de la commune, par exemple S-7K4M2PQ."
+    ),
+    "forwarded_to": N_("Dites à qui le signalement est transmis."),
+    "note": N_("Écrivez quelque chose."),
+    "assignee": N_("Choisissez une personne ou un service."),
+    "name": N_("Donnez un nom de 80 signes au plus."),
     "phases": N_("Les dates se suivent sans se chevaucher."),
 }
 _OTHER = N_("Cela n'a pas pu être enregistré. Vérifiez et réessayez.")

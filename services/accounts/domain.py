@@ -11,7 +11,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 EVERYWHERE = "*"
 
 _AGENT = frozenset({"reports.manage", "campaigns.manage", "proposals.review", "elections.manage"})
-_COMMUNE_ADMIN = _AGENT | {"roles.grant"}
+_COMMUNE_ADMIN = _AGENT | {"roles.grant", "clients.manage"}
 
 #: The one permission table. What any signed-in person may do needs no permission.
 PERMISSIONS: Mapping[Role, frozenset[str]] = {

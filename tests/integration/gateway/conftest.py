@@ -18,6 +18,11 @@ from gateway.session import ApiDep, CheckedForm, SignedIn, csrf_token, require, 
 from gateway.settings import Settings
 from services.accounts.main import make_app as make_accounts
 from services.accounts.settings import Settings as AccountsSettings
+from services.common.auth import FixedKeys
+from services.reports.main import make_app as make_reports
+from services.reports.media.settings import MediaSettings
+from services.reports.settings import Settings as ReportsSettings
+from tests.apps import Tokens
 from tests.servers import Database
 
 SECRET = "a secret for the gateway's tests"
@@ -77,6 +82,28 @@ def gateway_settings(fresh_database: Database, accounts: str) -> Settings:
         proposals_url=NOWHERE,
         voting_url=NOWHERE,
     )
+
+
+@pytest.fixture(scope="module")
+def reports_front(
+    fresh_database: Database,
+    gateway_settings: Settings,
+    tokens: Tokens,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Serve the gateway with the real reports service behind it."""
+    reports = make_reports(
+        ReportsSettings(
+            _env_file=None, database_url=fresh_database.url("reports"), secret="secret"
+        ),
+        MediaSettings(_env_file=None, dir=tmp_path_factory.mktemp("media")),
+    )
+    reports.state.keys = FixedKeys(tokens.signer.jwks)
+    with serve(reports) as url:
+        gateway = make_app(gateway_settings.model_copy(update={"reports_url": url}))
+        gateway.state.keys = reports.state.keys
+        with serve(gateway) as front:
+            yield front
 
 
 def add_trial_pages(app: FastAPI) -> FastAPI:
