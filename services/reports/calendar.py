@@ -3,12 +3,17 @@
 Public holidays come from the library ``holidays``; those that follow the moon are its estimates.
 """
 
-from datetime import date, timedelta
+from bisect import bisect_right
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
 
 import holidays
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
+TIMEZONE = ZoneInfo("Africa/Porto-Novo")
+END_OF_DAY = time(23, 59, 59)
 FIRST, LAST = date(2020, 1, 1), date(2040, 12, 31)
 SATURDAY = 5
 
@@ -20,17 +25,28 @@ _NUMBER = text(
 )
 
 
-def working_days(first: date = FIRST, last: date = LAST) -> list[date]:
-    """Return the days from ``first`` to ``last`` that are neither weekend nor public holiday."""
-    off = holidays.country_holidays("BJ", years=range(first.year, last.year + 1))
-    days = (first + timedelta(n) for n in range((last - first).days + 1))
-    return [day for day in days if day.weekday() < SATURDAY and day not in off]
+@cache
+def working_days() -> tuple[date, ...]:
+    """Return the days from :data:`FIRST` to :data:`LAST` that are no weekend and no holiday."""
+    off = holidays.country_holidays("BJ", years=range(FIRST.year, LAST.year + 1))
+    days = (FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1))
+    return tuple(day for day in days if day.weekday() < SATURDAY and day not in off)
+
+
+def working_day_after(start: datetime, days: int) -> datetime:
+    """Return the end of the working day that comes ``days`` working days after ``start``.
+
+    The SQL function of the same name says the same; ``start`` lies within the calendar.
+    """
+    known = working_days()
+    today = bisect_right(known, start.astimezone(TIMEZONE).date()) - 1
+    return datetime.combine(known[max(today, 0) + days], END_OF_DAY, TIMEZONE)
 
 
 def refresh(session: Session | Connection) -> None:
     """Bring the table in step with the library: holidays are decreed, and it follows."""
     days = working_days()
-    if list(session.scalars(_KNOWN)) == days:
+    if tuple(session.scalars(_KNOWN)) == days:
         return
     session.execute(_FORGET)
     session.execute(_NUMBER, {"days": [day.isoformat() for day in days]})

@@ -47,16 +47,16 @@ def _answers(*without: Status) -> dict[Status, frozenset[Actor]]:
     return {status: who for status, who in _ANSWERS.items() if status not in without}
 
 
-_WITHDRAW: Mapping[Status, frozenset[Actor]] = {"withdrawn": _CITIZEN}
-_REOPEN: Mapping[Status, frozenset[Actor]] = {"reopened": _BOTH}
+_WITHDRAW: dict[Status, frozenset[Actor]] = {"withdrawn": _CITIZEN}
+_REOPEN: dict[Status, frozenset[Actor]] = {"reopened": _BOTH}
 
 #: The one workflow table: from → to → who may. A duplicate leaves its state by un-merging only.
 TRANSITIONS: Mapping[Status, Mapping[Status, frozenset[Actor]]] = {
-    "received": _ANSWERS | _WITHDRAW,
+    "received": _answers() | _WITHDRAW,
     "acknowledged": _answers("acknowledged") | _WITHDRAW,
     "in_progress": _answers("acknowledged", "in_progress") | _WITHDRAW,
     "waiting": _answers("acknowledged", "waiting") | _WITHDRAW,
-    "resolved": {"confirmed": _CITIZEN} | _REOPEN,
+    "resolved": {"confirmed": _CITIZEN, **_REOPEN},
     "confirmed": _REOPEN,
     "rejected": {"reopened": _MAIRIE},
     "forwarded": {"resolved": _MAIRIE, "reopened": _MAIRIE},
@@ -169,10 +169,6 @@ CATEGORIES: Mapping[str, Category] = {
 SUMMARY_LENGTH = 140
 DESCRIPTION_LENGTH = 4000
 MAX_PHOTOS = 5
-PHOTO_BYTES = 10 * 1024 * 1024
-PHOTO_PIXELS = 50_000_000
-PHOTO_SIDE = 1600
-THUMB_SIDE = 320
 #: How far outside a commune's outline a point may lie and still be given to it, in metres:
 #: boundary sets differ on 3–5 % of points.
 COMMUNE_MARGIN_M = 5_000
@@ -181,7 +177,6 @@ MAX_RADIUS_M = 500
 #: What one person, and what one address, may send in an hour.
 REPORTS_PER_HOUR = 60
 ANONYMOUS_PER_HOUR = 20
-UPLOADS_PER_HOUR = 200
 
 
 def summary(description: str) -> str:

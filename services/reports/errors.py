@@ -4,9 +4,7 @@ from services.common.problems import (
     Conflict,
     Invalid,
     NotFound,
-    TooLarge,
     Unauthenticated,
-    UnsupportedType,
 )
 
 
@@ -46,28 +44,10 @@ class ReportNotFound(NotFound):
     code = "report_not_found"
 
 
-class PhotoNotFound(NotFound):
-    """There is no such photo."""
-
-    code = "photo_not_found"
-
-
 class TransitionNotAllowed(Conflict):
     """The report's present status does not allow this change."""
 
     code = "transition_not_allowed"
-
-
-class NotAPhoto(UnsupportedType):
-    """The file is not a JPEG, PNG or WebP image."""
-
-    code = "not_a_photo"
-
-
-class PhotoTooLarge(TooLarge):
-    """The photo has too many bytes or pixels."""
-
-    code = "photo_too_large"
 
 
 class SignInOrAnonymous(Unauthenticated):

@@ -40,6 +40,7 @@ class Report(Base):
     updated_at: Mapped[datetime] = mapped_column(DateTime(True))
     channel: Mapped[str]
     gender: Mapped[str | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSONB)
     hidden_at: Mapped[datetime | None] = mapped_column(DateTime(True))
     duplicate_of: Mapped[UUID | None]
     status_before_duplicate: Mapped[str | None]

@@ -26,7 +26,7 @@ _INSERT = text(f"""
             commune text, arrondissement text, landmark text, category text, description text,
             photos uuid[], voice uuid, reporter uuid, gender text, channel text,
             attributes jsonb, follow_up_hash text, at timestamptz, agency text,
-            answer_days int, repair_days int, subject text, most int,
+            answer_due_at timestamptz, due_at timestamptz, subject text, most int,
             key uuid, scope text, fingerprint text)
     ),
     place AS MATERIALIZED (
@@ -92,9 +92,13 @@ _INSERT = text(f"""
         SELECT f.id, f.ref, f.lies_in, f.detected, f.part, f.landmark, f.category, 'received',
             f.description, f.geom, f.reporter, f.gender, f.channel, f.attributes,
             decode(f.follow_up_hash, 'hex'), f.at, f.at,
-            coalesce(routed_agency(f.lies_in, f.category, f.part, f.at), f.agency),
-            working_day_after(f.at, coalesce(t.answer_days, f.answer_days)),
-            working_day_after(f.at, coalesce(t.repair_days, f.repair_days))
+            CASE WHEN EXISTS (SELECT FROM routing_rules u WHERE u.commune = f.lies_in)
+                THEN coalesce(routed_agency(f.lies_in, f.category, f.part, f.at), f.agency)
+                ELSE f.agency END,
+            CASE WHEN t.commune IS NULL THEN f.answer_due_at
+                ELSE working_day_after(f.at, t.answer_days) END,
+            CASE WHEN t.commune IS NULL THEN f.due_at
+                ELSE working_day_after(f.at, t.repair_days) END
         FROM fit f LEFT JOIN targets t ON t.commune = f.lies_in AND t.category = f.category
         WHERE f.key IS NULL OR (f.key, f.scope) IN (SELECT key, scope FROM claimed)
         RETURNING id, ref, commune, arrondissement, category, shown_geom, created_at, reporter
@@ -143,6 +147,7 @@ _WHY_NOT = text("""
 class NewRow:
     """A report to insert: coordinates in degrees, or an arrondissement's code.
 
+    ``agency`` and the due dates hold unless the commune has rules and targets of its own.
     ``subject`` (hex) is counted against ``most`` in this hour; ``key``, ``scope`` and
     ``fingerprint`` (hex) claim an Idempotency-Key. Hashes are hex.
     """
@@ -155,8 +160,8 @@ class NewRow:
     description: str
     at: datetime
     agency: str
-    answer_days: int
-    repair_days: int
+    answer_due_at: datetime
+    due_at: datetime
     lon: float | None = None
     lat: float | None = None
     arrondissement: str | None = None
@@ -206,7 +211,7 @@ def attachments_free(session: Session, uploads: Sequence[UUID]) -> bool:
         ),
         {"ids": [str(upload) for upload in uploads]},
     )
-    return found == len(set(uploads))
+    return bool(found == len(set(uploads)))
 
 
 def find(session: Session, key: UUID | str, *, lock: bool = False) -> Report | None:

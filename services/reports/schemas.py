@@ -232,6 +232,8 @@ class Staff(BaseModel):
     answer_due_at: datetime | None
     contact: Contact | None
     followers: int
+    #: What an Open311 client sent besides: answers to a category's questions, links to media.
+    attributes: dict[str, Any]
 
 
 class ReportDetail(BaseModel):

@@ -236,6 +236,7 @@ def _staff(session: Session, report: Report, names: Mapping[UUID, str]) -> Staff
         answer_due_at=report.answer_due_at,
         contact=Contact(**contact._asdict()) if contact else None,
         followers=len(repository.followers(session, report.id)),
+        attributes=report.attributes,
     )
 
 

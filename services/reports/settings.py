@@ -9,7 +9,7 @@ from services.common.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """``PALABRE_REPORTS_…``, and ``PALABRE_MEDIA_DIR`` for photos."""
+    """``PALABRE_REPORTS_…``; where photos are kept: see :mod:`services.reports.media.settings`."""
 
     name: ClassVar[str] = "reports"
 

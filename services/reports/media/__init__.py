@@ -1,0 +1,1 @@
+"""Photos and voice notes: taken in, made anew, kept, and shown."""

@@ -1,0 +1,86 @@
+"""Use cases of photos and voice notes. Nothing here commits: the request's session does."""
+
+import logging
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
+
+from services.common.auth import Principal
+from services.common.problems import Unavailable
+from services.reports.media import domain, images, repository, voice
+from services.reports.media.domain import FORMS, Kind, Size, key_of
+from services.reports.media.errors import UploadNotFound
+from services.reports.media.storage import Storage, Stored
+from services.reports.service import MANAGE
+
+log = logging.getLogger(__name__)
+
+#: Uploads deleted in one transaction.
+_BATCH = 1000
+
+
+def keep_photo(session: Session, storage: Storage, data: bytes) -> UUID:
+    """Keep a photo in all sizes; :class:`NotAPhoto` or :class:`PhotoTooLarge`."""
+    return _keep(session, storage, "photo", images.encode(data))
+
+
+def keep_voice(session: Session, storage: Storage, data: bytes) -> tuple[UUID, float]:
+    """Keep a voice note, and tell its length; :class:`NotAVoiceNote`, :class:`VoiceTooLong`."""
+    made = voice.encode(data)
+    return _keep(session, storage, "voice", {"full": made.data}, made.seconds), made.seconds
+
+
+def _keep(
+    session: Session,
+    storage: Storage,
+    kind: Kind,
+    files: dict[Size, bytes],
+    seconds: float | None = None,
+) -> UUID:
+    """Keep the files first: a row always finds them."""
+    upload_id = uuid4()  # not ordered by time: nobody can guess a neighbour's
+    for size, data in files.items():
+        storage.put(key_of(upload_id, kind, size), data, FORMS[kind].media_type)
+    repository.add(session, upload_id, kind, FORMS[kind].media_type, seconds)
+    return upload_id
+
+
+def find(
+    session: Session, upload_id: UUID, size: Size, reader: Principal | None
+) -> tuple[Kind, bool]:
+    """Return an upload's kind, and whether all may see it; :class:`UploadNotFound`.
+
+    What is hidden, or belongs to a report that is, is there for agents of its commune only.
+    """
+    row = repository.shown(session, upload_id)
+    if row is None or size not in FORMS[row.kind].sizes:
+        raise UploadNotFound
+    if not row.public and not (reader and reader.can(MANAGE, row.commune)):
+        raise UploadNotFound
+    return row.kind, row.public
+
+
+def read(storage: Storage, upload_id: UUID, kind: Kind, size: Size) -> Stored:
+    """Begin to read a file; :class:`UploadNotFound` when it is not there."""
+    stored = storage.open(key_of(upload_id, kind, size))
+    if stored is None:
+        raise UploadNotFound
+    return stored
+
+
+def purge_orphans(session: Session, storage: Storage) -> int:
+    """Delete uploads that no report has named in two days, files first; return how many.
+
+    What a storage cannot delete now stays whole for the next hour.
+    """
+    gone: list[UUID] = []
+    for row in repository.claim_orphans(session, domain.UNATTACHED_KEPT, _BATCH):
+        try:
+            for size in FORMS[row.kind].sizes:
+                storage.delete(key_of(row.id, row.kind, size))
+        except (Unavailable, OSError) as error:
+            log.warning("an upload could not be deleted: %s", type(error).__name__)
+            break
+        gone.append(row.id)
+    repository.delete(session, gone)
+    return len(gone)
