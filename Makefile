@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 VENDOR := node_modules/.vendored
 KAFKA_JARS := .palabre/kafka/jars
+BENCH := .palabre/bench
 INSTALL := infra/install.sh
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
@@ -59,14 +60,24 @@ contract: setup-dev ## the event log on both transports, published contracts, co
 e2e: setup-dev ## the whole application in a real browser
 	$(PYTEST) tests/e2e
 
-bench: setup-dev ## measurements, not part of `make test`
+bench: setup-dev $(BENCH)/.complete ## measurements beside peers, not part of `make test`
+	@$(INSTALL) wrk
 	$(PYTEST) -s -m bench tests/bench
 
 lock: $(STAMPS)/dev ## pin every Python dependency again, with hashes
 	$(BIN)/uv pip compile $(UV) requirements.in -o requirements.lock
 	$(BIN)/uv pip compile $(UV) requirements-dev.in -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile $(UV) requirements-bench.in -o requirements-bench.lock
 UV := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
+
+# The peers that tests/bench measures ours against, in an environment of their own.
+$(BENCH)/.complete: requirements-bench.lock
+	@echo "installing the peers of the measurements"
+	@rm -rf $(BENCH)
+	@python3 -m venv $(BENCH)
+	@$(BENCH)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 kafka-jars: $(KAFKA_JARS)/.complete ## fetch Apache Kafka's jars (EVENTS=kafka and tests)
 	@:
@@ -81,6 +92,7 @@ setup: $(STAMPS)/run $(VENDOR) postgres
 
 setup-dev: $(STAMPS)/dev $(VENDOR) postgres
 	@$(INSTALL) chromium $(OPTIONAL)
+	@$(INSTALL) gdal $(OPTIONAL)
 	@$(MAKE) kafka-jars $(OPTIONAL)
 
 postgres:

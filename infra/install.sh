@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that one thing is on this machine: infra/install.sh python|node|postgres|chromium|maven
+# Makes sure that one thing is on this machine: infra/install.sh python|node|postgres|chromium|maven|gdal|wrk
 # Installs a Debian or Ubuntu package only when it is missing, and only as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +61,18 @@ need_chromium() {
   install "a browser for the tests" chromium fonts-dejavu-core
 }
 
+need_gdal() {
+  command -v ogrinfo >/dev/null && return
+  refresh
+  install "GDAL's programs for the tests" gdal-bin
+}
+
+need_wrk() {
+  command -v wrk >/dev/null && return
+  refresh
+  install "a load generator for the measurements" wrk
+}
+
 has_postgis() {
   local control
   for control in /usr/share/postgresql/*/extension/postgis.control; do
@@ -91,6 +103,6 @@ need_postgres() {
 }
 
 case ${1:-} in
-  python | node | postgres | chromium | maven) "need_$1" ;;
-  *) echo "usage: $0 python|node|postgres|chromium|maven" >&2 && exit 2 ;;
+  python | node | postgres | chromium | maven | gdal | wrk) "need_$1" ;;
+  *) echo "usage: $0 python|node|postgres|chromium|maven|gdal|wrk" >&2 && exit 2 ;;
 esac
