@@ -1,19 +1,27 @@
 """Settings of the reports service."""
 
-from pathlib import Path
+import re
 from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from services.common.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """``PALABRE_REPORTS_…``; where photos are kept: see :mod:`services.reports.media.settings`."""
+    """``PALABRE_REPORTS_…``, ``PALABRE_PUBLIC_URL``; for photos: ``media/settings.py``."""
 
     name: ClassVar[str] = "reports"
 
     database_url: SecretStr = Field(validation_alias="PALABRE_REPORTS_DATABASE_URL")
     port: int = Field(8002, validation_alias="PALABRE_REPORTS_PORT")
     secret: SecretStr = Field(validation_alias="PALABRE_REPORTS_SECRET")
-    media_dir: Path = Path(".palabre/media")
+    #: Where this site is, e.g. ``https://palabre.example``; empty: as the client calls us.
+    public_url: str = ""
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", value):
+            raise ValueError("PALABRE_PUBLIC_URL is a web address without query or user")
+        return value.rstrip("/")

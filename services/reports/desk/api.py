@@ -126,10 +126,7 @@ def _place(sort: str, place: Any) -> str:
     return near_year(at).isoformat()
 
 
-@router.get("/reports", responses=responses(Invalid))
-def queue(
-    request: Request,
-    session: SessionDep,
+def asked_for(
     desk: DeskDep,
     status: Annotated[Statuses | None, Query(description="comma list; else open ones")] = None,
     category: CategoryCode | None = None,
@@ -142,11 +139,8 @@ def queue(
     q: Annotated[Text | None, Query(max_length=100, description="in ref and texts")] = None,
     since: Moment | None = None,
     until: Moment | None = None,
-    sort: Sort = "newest",
-    cursor: Annotated[str | None, Query(max_length=300, description="from `next`")] = None,
-    limit: Limit = 50,
 ) -> dict[str, Any]:
-    """The desk's queue as GeoJSON, with the commune's ``counts`` on the first page."""
+    """Read the queue's filters: names of :data:`repository.FILTERS` with their values."""
     plain = {
         "category": category,
         "agency": agency,
@@ -160,6 +154,23 @@ def queue(
     asked |= flag("overdue", overdue) | flag("hidden", hidden)
     if q and q.strip():
         asked |= service.search(q.strip())
+    return asked
+
+
+Asked = Annotated[dict[str, Any], Depends(asked_for)]
+
+
+@router.get("/reports", responses=responses(Invalid))
+def queue(
+    request: Request,
+    session: SessionDep,
+    desk: DeskDep,
+    asked: Asked,
+    sort: Sort = "newest",
+    cursor: Annotated[str | None, Query(max_length=300, description="from `next`")] = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """The desk's queue as GeoJSON, with the commune's ``counts`` on the first page."""
     if cursor:
         asked |= read_cursor(cursor, sort)
     rows = service.queue(session, desk, sort, asked, limit + 1)

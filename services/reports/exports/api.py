@@ -6,31 +6,27 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from services.common import rates
 from services.common.db import SessionDep
 from services.common.problems import Forbidden, TooMany, responses
-from services.common.requests import Moment, Text
+from services.common.requests import Moment
 from services.reports.api import parse_bbox
-from services.reports.desk.api import DeskDep, assignee_filter, flag, status_filter
+from services.reports.desk.api import Asked, DeskDep
 from services.reports.desk.domain import MARKS
 from services.reports.desk.errors import NoSuchDesk
 from services.reports.desk.repository import FILTERS as DESK_FILTERS
-from services.reports.desk.schemas import Assignee
-from services.reports.desk.service import search
-from services.reports.domain import Channel
 from services.reports.exports import atom, service
 from services.reports.exports.domain import EXPORTS_PER_HOUR, FORMATS, LOCAL, file_name
 from services.reports.exports.errors import Busy, TooManyForOneFile, UnknownFormat
-from services.reports.exports.links import Base
 from services.reports.exports.repository import DESK_VIEW, PUBLIC_VIEW, Selection
 from services.reports.exports.service import Export
+from services.reports.links import Base
 from services.reports.repository import FILTERS
 from services.reports.schemas import (
-    AgencyCode,
     ArrondissementCode,
     CategoryCode,
     CommuneCode,
@@ -40,6 +36,8 @@ from services.reports.schemas import (
 router = APIRouter(prefix="/api/v1", tags=["open data"])
 
 StatusList = Annotated[Statuses | None, Query(description="comma list")]
+
+Form = Annotated[str, Path(description="csv, geojson or gpkg", examples=list(FORMATS))]
 
 #: A programme on any other site may read what anybody may read; nothing here knows cookies.
 OPEN = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
@@ -71,34 +69,8 @@ def of_public(
     return Selection(conditions, values)
 
 
-def of_desk(
-    desk: DeskDep,
-    status: Annotated[Statuses | None, Query(description="comma list; else open ones")] = None,
-    category: CategoryCode | None = None,
-    agency: AgencyCode | None = None,
-    assignee: Annotated[Assignee | None, Query(description="an id, `me` or `none`")] = None,
-    arrondissement: ArrondissementCode | None = None,
-    overdue: bool | None = None,
-    hidden: bool | None = None,
-    channel: Channel | None = None,
-    q: Annotated[Text | None, Query(max_length=100, description="in ref and texts")] = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
-) -> Selection:
+def of_desk(desk: DeskDep, asked: Asked) -> Selection:
     """Read the filters of the desk's queue, and check that its agent is asking."""
-    plain = {
-        "category": category,
-        "agency": agency,
-        "arrondissement": arrondissement,
-        "channel": channel,
-        "since": since,
-        "until": until,
-    }
-    asked: dict[str, Any] = {name: value for name, value in plain.items() if value is not None}
-    asked |= status_filter(status) | assignee_filter(assignee, desk.agent.user_id)
-    asked |= flag("overdue", overdue) | flag("hidden", hidden)
-    if q and q.strip():
-        asked |= search(q.strip())
     conditions = [FILTERS["commune"], *(DESK_FILTERS[name] for name in asked)]
     return Selection(conditions, {**asked, "marks": MARKS, "commune": desk.commune})
 
@@ -134,7 +106,7 @@ _FILES: dict[int | str, dict[str, Any]] = {
     responses=_FILES | responses(UnknownFormat, TooManyForOneFile, TooMany, Busy),
 )
 def export_reports(
-    form: str, request: Request, base: Base, chosen: Annotated[Selection, Depends(of_public)]
+    form: Form, request: Request, base: Base, chosen: Annotated[Selection, Depends(of_public)]
 ) -> Response:
     """Public columns of public reports as a file: ``csv``, ``geojson`` or ``gpkg``."""
     state = request.app.state
@@ -152,7 +124,7 @@ def export_reports(
     responses=_FILES | responses(Forbidden, UnknownFormat, NoSuchDesk, TooManyForOneFile, Busy),
 )
 def export_desk(
-    form: str, request: Request, base: Base, chosen: Annotated[Selection, Depends(of_desk)]
+    form: Form, request: Request, base: Base, chosen: Annotated[Selection, Depends(of_desk)]
 ) -> Response:
     """What the desk's filter shows as a file, for the commune's agents.
 

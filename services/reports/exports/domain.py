@@ -8,7 +8,7 @@ from typing import Literal
 
 from services.reports.domain import Status
 
-Kind = Literal["text", "time", "integer", "boolean"]
+Kind = Literal["text", "time", "integer", "boolean", "link"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ PUBLIC: tuple[Column, ...] = (
     Column("answered_at", "time", "Première réponse"),
     Column("closed_at", "time", "Clos le"),
     Column("duplicate_of", "text", "Doublon de"),
-    Column("photo", "text", "Photo"),
-    Column("url", "text", "Page"),
+    Column("photo", "link", "Photo"),
+    Column("url", "link", "Page"),
 )
 #: What the mairie's own files say besides. No internal note and no contact: files travel.
 DESK: tuple[Column, ...] = (
@@ -77,7 +77,7 @@ FORMATS = {
     "gpkg": "application/geopackage+sqlite3",
 }
 #: A GeoPackage is complete before its first byte leaves: more would outlast the client's patience.
-MAX_GEOPACKAGE = 250_000
+MAX_GEOPACKAGE = 100_000
 GEOPACKAGES_AT_ONCE = 2
 #: What one address may take in an hour.
 EXPORTS_PER_HOUR = 60

@@ -55,8 +55,13 @@ def geojson_chunks(batches: Batches) -> Iterator[bytes]:
     yield b"\n]}\n"
 
 
+def _words(values: list[Any]) -> NDArray[Any]:
+    return np.array(values, dtype=object)
+
+
 _TYPES: dict[Kind, Callable[[list[Any]], NDArray[Any]]] = {
-    "text": lambda values: np.array(values, dtype=object),
+    "text": _words,
+    "link": _words,
     "time": lambda values: np.array(
         [value and value.replace(tzinfo=None) for value in values], dtype="datetime64[ms]"
     ),

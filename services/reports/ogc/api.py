@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.common.db import SessionDep
-from services.reports.exports.links import Base
+from services.reports.links import Base
 from services.reports.ogc import html, openapi, service
 from services.reports.ogc.domain import (
     GEOJSON,

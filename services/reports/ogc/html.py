@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from services.reports.ogc.domain import GEOJSON, JSON, Collection
+from services.reports.exports.domain import LOCAL, Column, Kind
+from services.reports.ogc.domain import GEOJSON, HTML, JSON, Collection
 from services.reports.ogc.service import ROOT, TITLE, Features, Link
 
 _templates = Environment(
@@ -34,22 +36,39 @@ class Page:
     about: str = ""
     crumbs: Sequence[tuple[str, str]] = ()
     headings: Sequence[str] = ()
-    rows: Sequence[tuple[str, Sequence[Any]]] = ()
-    facts: Sequence[tuple[str, Any]] = field(default=())
+    rows: Sequence[tuple[str, Sequence[str]]] = ()
+    facts: Sequence[tuple[str, str, Kind]] = ()
 
 
 def render(page: Page) -> str:
     """Return the HTML of a page; every text is escaped."""
-    links = [_for_browser(link) for link in page.links]
+    links = [shown for link in page.links if (shown := _for_person(link))]
     return _templates.get_template("page.html").render(page=page, links=links, site=TITLE)
 
 
-def _for_browser(link: Link) -> Link:
-    """Ask for JSON by name: a browser's own Accept prefers HTML."""
+def _for_person(link: Link) -> Link | None:
+    """Lead to pages rather than to documents, save for this page's own; nothing twice."""
     if link["type"] not in (JSON, GEOJSON):
-        return link
-    joint = "&" if "?" in link["href"] else "?"
-    return {**link, "href": f"{link['href']}{joint}f=json"}
+        return None if link["rel"] == "alternate" else link
+    if link["rel"] == "self":
+        return {**link, "href": _with(link["href"], "json"), "title": f"{link['title']} en JSON"}
+    if link["rel"] in ("next", "items"):
+        return None
+    return {**link, "href": _with(link["href"], "html"), "type": HTML}
+
+
+def _with(href: str, form: str) -> str:
+    """Ask for a form by name: a browser's own Accept prefers HTML."""
+    return f"{href}{'&' if '?' in href else '?'}f={form}"
+
+
+def _said(column: Column, value: Any) -> str:
+    """Return a value as a page says it: an hour is Bénin's."""
+    if value is None:
+        return ""
+    if column.kind == "time":
+        return datetime.fromisoformat(value).astimezone(LOCAL).strftime("%d/%m/%Y à %H:%M")
+    return str(value)
 
 
 _HOME = (ROOT, "Données ouvertes")
@@ -80,9 +99,8 @@ def collections(document: Mapping[str, Any]) -> Page:
 def collection(document: Mapping[str, Any]) -> Page:
     """Return the page of a collection."""
     extent = document["extent"]
-    facts = [("Étendue (ouest, sud, est, nord)", ", ".join(map(str, extent["spatial"]["bbox"][0])))]
-    if "temporal" in extent:
-        facts.append(("Depuis", extent["temporal"]["interval"][0][0] or "rien encore"))
+    box = ", ".join(map(str, extent["spatial"]["bbox"][0]))
+    facts: list[tuple[str, str, Kind]] = [("Étendue (ouest, sud, est, nord)", box, "text")]
     return Page(
         document["title"],
         document["links"],
@@ -98,7 +116,7 @@ def items(collection: Collection, found: Features) -> Page:
     rows = []
     for feature in map(json.loads, found.features):
         at = f"{ROOT}/collections/{collection.id}/items/{feature['id']}?f=html"
-        rows.append((at, [feature["properties"].get(column.name) for column in columns]))
+        rows.append((at, [_said(c, feature["properties"].get(c.name)) for c in columns]))
     return Page(
         collection.title,
         found.head["links"],
@@ -111,10 +129,10 @@ def items(collection: Collection, found: Features) -> Page:
 def item(collection: Collection, document: Mapping[str, Any]) -> Page:
     """Return the page of one feature."""
     properties = document["properties"]
-    facts = [(column.label, properties.get(column.name)) for column in collection.columns]
+    facts = [(c.label, _said(c, properties.get(c.name)), c.kind) for c in collection.columns]
     geometry = document["geometry"]
     if geometry and geometry["type"] == "Point":
-        facts.append(("Longitude, latitude", ", ".join(map(str, geometry["coordinates"]))))
+        facts.append(("Longitude, latitude", ", ".join(map(str, geometry["coordinates"])), "text"))
     return Page(
         f"{collection.title} : {properties.get('ref') or properties['name']}",
         document["links"],

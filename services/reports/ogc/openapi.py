@@ -23,6 +23,7 @@ _TYPES: dict[Kind, dict[str, Any]] = {
     "time": {"type": "string", "format": "date-time"},
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
+    "link": {"type": "string", "format": "uri-reference"},
 }
 _LINKS = {"type": "array", "items": {"$ref": "#/components/schemas/link"}}
 

@@ -66,7 +66,7 @@ class Place:
         plain = [(n, v) for n, v in self.query if n not in ("f", "cursor")] + [("cursor", cursor)]
         return [
             link(self._at(plain), "next", GEOJSON, "Page suivante"),
-            link(self._at([*plain, ("f", "html")]), "next", HTML, "Page suivante en HTML"),
+            link(self._at([*plain, ("f", "html")]), "next", HTML, "Page suivante"),
         ]
 
     def _at(self, query: Sequence[tuple[str, str]]) -> str:
@@ -125,8 +125,8 @@ def _described(
     at = f"{place.root}/collections/{collection.id}"
     links = [
         *Place(place.base, f"{ROOT}/collections/{collection.id}").itself(),
-        link(f"{at}/items", "items", GEOJSON, collection.title),
-        link(f"{at}/items?f=html", "items", HTML, f"{collection.title} en HTML"),
+        link(f"{at}/items", "items", GEOJSON, f"Tout : {collection.title}"),
+        link(f"{at}/items?f=html", "items", HTML, f"Tout : {collection.title}"),
         # The case means nothing (RFC 8288, 2.1.1), but GDAL 3.6 reads this one only.
         link(f"{at}/schema", "describedBy", SCHEMA, "Le schéma d'un objet"),
     ]

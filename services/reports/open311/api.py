@@ -29,7 +29,7 @@ from services.common.problems import (
 )
 from services.common.rates import keyed_digest
 from services.reports.domain import MAX_PHOTOS
-from services.reports.exports.links import Base
+from services.reports.links import Base
 from services.reports.open311 import domain, service
 from services.reports.open311.errors import ROOT, InOwnFormat
 from services.reports.open311.formats import FORMATS, render

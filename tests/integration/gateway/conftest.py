@@ -1,15 +1,11 @@
 """The gateway served for real, with real accounts behind it."""
 
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 
@@ -22,38 +18,11 @@ from services.common.auth import FixedKeys
 from services.reports.main import make_app as make_reports
 from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings as ReportsSettings
-from tests.apps import Tokens
+from tests.apps import Tokens, serve
 from tests.servers import Database
 
 SECRET = "a secret for the gateway's tests"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
-
-
-@contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
-    """Serve ``app`` on a free port of 127.0.0.1, with the options of ``api``, and give its URL."""
-    settings = getattr(app.state, "settings", None)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        log_level="warning",
-        ws="none",
-        server_header=False,
-        forwarded_allow_ips=settings.trusted_proxies if settings else "127.0.0.1",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from services.reports.main import make_app
+from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings
 from tests.apps import Tokens
 from tests.servers import Database
@@ -23,7 +24,6 @@ def client(fresh_database: Database, tokens: Tokens, media: Path) -> Iterator[Te
         _env_file=None,
         database_url=fresh_database.url("reports"),
         secret="secret",
-        media_dir=media,
     )
-    with tokens.trust(make_app(settings)) as made:
+    with tokens.trust(make_app(settings, MediaSettings(_env_file=None, dir=media))) as made:
         yield made

@@ -1,7 +1,5 @@
 """The reports service with Open311, keys to send with, and XML read back."""
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-import uvicorn
 from fastapi import FastAPI
 
 from services.reports.main import make_app
@@ -21,24 +18,6 @@ from tests.servers import Database
 PRODUCTION, TEST = "/open311/v2", "/open311/test/v2"
 COTONOU = {"lat": "6.37", "long": "2.42"}
 FORM = "application/x-www-form-urlencoded"
-
-
-@contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
-    """Serve ``app`` on a free port of 127.0.0.1 and give its URL."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @contextmanager

@@ -13,14 +13,13 @@ from sqlalchemy import create_engine, text
 
 from services.reports.domain import CATEGORIES, STATUSES
 from services.reports.open311 import domain
-from tests.apps import Tokens
+from tests.apps import Tokens, serve
 from tests.integration.reports.open311_world import (
     PRODUCTION,
     TEST,
     World,
     open_world,
     plain,
-    serve,
     xml,
 )
 from tests.servers import Database

@@ -15,7 +15,7 @@ from PIL import Image
 
 from services.reports.domain import MAX_PHOTOS
 from services.reports.open311 import domain
-from tests.apps import Tokens, count
+from tests.apps import Tokens, count, serve
 from tests.integration.reports.open311_world import (
     FORM,
     PRODUCTION,
@@ -23,7 +23,6 @@ from tests.integration.reports.open311_world import (
     World,
     open_world,
     plain,
-    serve,
     xml,
 )
 from tests.servers import Database
