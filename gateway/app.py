@@ -20,7 +20,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import layers, places, proxy
+from gateway import layers, places, proxy, tiles
 from gateway.bodies import Patience
 from gateway.clients import Services
 from gateway.errors import ServiceProblem
@@ -44,12 +44,13 @@ log = logging.getLogger(__name__)
 BODY_LIMITS = {
     "/api/v1/uploads": 11 * 1024 * 1024,
     "/api/": limits.DEFAULT_BYTES,
+    "/open311/": MULTIPART_BYTES,
     "/communes/": MULTIPART_BYTES,
 }
 #: Where a page that needs a person leads; ``retour`` is where to come back to.
 SIGN_IN = "/connexion"
 #: What programs read: they get problems, never pages.
-PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics", "/static/")
+PROGRAMS = ("/api/", "/open311", "/ogc", "/tiles/", "/healthz", "/readyz", "/metrics", "/static/")
 
 
 class Gateway(FastAPI):
@@ -126,9 +127,10 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     app.state.services = services
     app.state.places = places.Places(app.state.engine)
     app.state.layers = layers.LayerCache(app.state.engine)
+    app.state.tiles = tiles.TileCache(app.state.engine)
     app.state.maps = layers.MapCache(app.state.places, settings)
     _install_errors(app)
-    for router in (places.router, layers.router, *ROUTERS, proxy.router):
+    for router in (places.router, layers.router, tiles.router, *ROUTERS, proxy.router):
         app.include_router(router)
     app.mount("/static", HashedFiles(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)

@@ -1,24 +1,28 @@
 """What maps are made of: layers built in SQL from the projections, and folium's scripts as files.
 
 A layer is built once a version, kept compressed, and asked again with its ETag: an unchanged
-layer costs one index look-up.
+layer costs one index look-up. One of more than :data:`INLINE` reports says where its vector tiles
+are (:mod:`gateway.tiles`) instead of what is on it.
 """
 
 import gzip
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import shapely
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy import Engine, text
 
-from gateway import i18n
+from gateway import i18n, labels
 from gateway.caching import not_modified
 from gateway.places import Places, PlacesDep
+from gateway.projections.handlers import LEVELS
 from gateway.settings import Settings
 from gateway.web import asset
 from maps import (
@@ -26,6 +30,7 @@ from maps import (
     Basemap,
     CommuneOutline,
     DataLayer,
+    Kind,
     MapParts,
     commune_parts,
     country_parts,
@@ -35,7 +40,11 @@ from services.common.problems import NotFound
 router = APIRouter(tags=["layers"])
 
 Layer = Literal["reports", "proposals", "funded"]
-Show = Literal["all", "reports", "proposals", "funded", "none", "pin", "place"]
+MEDIA_TYPE = "application/geo+json"
+Show = Literal["all", "reports", "hotspots", "proposals", "funded", "none", "pin", "place"]
+
+#: A commune with more reports on the map gets vector tiles instead of one document.
+INLINE = 500
 
 _FEATURES = """
 SELECT coalesce((SELECT version FROM layer_versions WHERE commune = :commune AND layer = :layer), 0)
@@ -45,31 +54,41 @@ SELECT coalesce((SELECT version FROM layer_versions WHERE commune = :commune AND
       'geometry', CAST(ST_AsGeoJSON({geometry}, 6) AS json),
       'properties', json_build_object({properties}))
     ORDER BY id), '[]'))::text AS body
-FROM {table} WHERE commune = :commune AND geom IS NOT NULL AND status = ANY(:statuses)
+FROM {table} WHERE commune = :commune AND {shown} AND ref = coalesce(:ref, ref)
 """
 _REPORTS = _FEATURES.format(
     table="map_reports",
     geometry="geom",
     properties="'id', id, 'ref', ref, 'kind', 'report', 'category', category, 'status', status, "
     "'created_at', received_at",
-)
-_PROPOSALS = _FEATURES.format(
-    table="map_proposals",
-    # One pin each, whatever was drawn.
-    geometry="ST_PointOnSurface(geom)",
-    properties="'id', id, 'ref', ref, 'kind', 'proposal', 'category', theme, 'status', status, "
-    "'created_at', submitted_at, 'title', title, 'cost', cost, 'number', number",
+    shown="cell IS NOT NULL",
 )
 
-#: layer → its statement and the statuses it shows: what was rejected is not on the map.
-LAYERS: Mapping[str, tuple[str, list[str]]] = {
-    "reports": (
-        _REPORTS,
-        ["received", "acknowledged", "in_progress", "resolved", "reopened"],
-    ),
-    "proposals": (_PROPOSALS, ["submitted", "shortlisted"]),
-    "funded": (_PROPOSALS, ["funded"]),
+
+def _proposals(*statuses: str) -> str:
+    return _FEATURES.format(
+        table="map_proposals",
+        # One pin each, whatever was drawn.
+        geometry="ST_PointOnSurface(geom)",
+        properties="'id', id, 'ref', ref, 'kind', 'proposal', 'category', theme, "
+        "'status', status, 'created_at', submitted_at, 'title', title, 'cost', cost, "
+        "'number', number",
+        shown=f"geom IS NOT NULL AND status IN ({', '.join(map(repr, statuses))})",
+    )
+
+
+#: layer → its statement: what was rejected, merged or withdrawn is not on the map.
+LAYERS: Mapping[Layer, str] = {
+    "reports": _REPORTS,
+    "proposals": _proposals("submitted", "shortlisted"),
+    "funded": _proposals("funded"),
 }
+_COUNT = text(
+    "SELECT coalesce((SELECT version FROM layer_versions "
+    "WHERE commune = :commune AND layer = 'reports'), 0) AS version, "
+    "coalesce(sum(reports), 0) AS n FROM report_cells "
+    "WHERE level = :level AND commune = :commune"
+)
 _VERSION = text("SELECT version FROM layer_versions WHERE commune = :commune AND layer = :layer")
 
 #: The words of the layer control.
@@ -78,13 +97,20 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "reports": "Signalements",
         "proposals": "Propositions",
         "funded": "Projets financés",
+        "hotspots": "Points chauds",
     },
-    "en": {"reports": "Reports", "proposals": "Proposals", "funded": "Funded projects"},
+    "en": {
+        "reports": "Reports",
+        "proposals": "Proposals",
+        "funded": "Funded projects",
+        "hotspots": "Hotspots",
+    },
 }
 #: Which layers each kind of page shows.
-SHOWN: Mapping[Show, tuple[Layer, ...]] = {
-    "all": ("reports", "proposals", "funded"),
+SHOWN: Mapping[Show, tuple[Kind, ...]] = {
+    "all": ("reports", "proposals", "funded", "hotspots"),
     "reports": ("reports",),
+    "hotspots": ("reports", "hotspots"),
     "proposals": ("proposals", "funded"),
     "funded": ("funded",),
     "none": (),
@@ -93,6 +119,8 @@ SHOWN: Mapping[Show, tuple[Layer, ...]] = {
     "place": ("proposals", "funded"),
 }
 PICKERS = ("pin", "place")
+#: The days that a hotspot is found in.
+HOTSPOT_DAYS = 90
 
 
 class LayerCache:
@@ -109,7 +137,7 @@ class LayerCache:
             found = connection.scalar(_VERSION, {"commune": commune, "layer": layer})
         return found or 0
 
-    def get(self, commune: str, layer: str, version: int) -> tuple[int, bytes]:
+    def get(self, commune: str, layer: Layer, version: int) -> tuple[int, bytes]:
         """Return the layer's GeoJSON, gzipped, at ``version`` or a newer one."""
         key = (commune, layer)
         with self._locks[key]:  # one thread builds, the others wait for it
@@ -118,21 +146,49 @@ class LayerCache:
                 built = self._built[key] = self._build(commune, layer)
             return built
 
-    def _build(self, commune: str, layer: str) -> tuple[int, bytes]:
-        statement, statuses = LAYERS[layer]
-        values = {"commune": commune, "layer": layer, "statuses": statuses}
+    def one(self, commune: str, layer: Layer, ref: str) -> str:
+        """Return the GeoJSON of one feature of a layer, if it is on it."""
+        values = {"commune": commune, "layer": layer, "ref": ref}
         with self._engine.connect() as connection:
-            row = connection.execute(text(statement), values).one()
-        return row.version, gzip.compress(row.body.encode(), 6, mtime=0)
+            body: str = connection.execute(text(LAYERS[layer]), values).one().body
+        return body
+
+    def _build(self, commune: str, layer: Layer) -> tuple[int, bytes]:
+        values = {"commune": commune, "layer": layer, "ref": None}
+        with self._engine.connect() as connection:
+            counted = connection.execute(_COUNT, values | {"level": LEVELS[0]}).one()
+            if layer == "reports" and counted.n > INLINE:
+                version, body = counted.version, _pointer(commune, counted.n)
+            else:
+                version, body = connection.execute(text(LAYERS[layer]), values).one()
+        return version, gzip.compress(body.encode(), 6, mtime=0)
+
+
+def _pointer(commune: str, count: int) -> str:
+    """Return GeoJSON that has no feature, and says where the tiles of them are."""
+    tiles = f"/tiles/reports/{{z}}/{{x}}/{{y}}.mvt?commune={commune}"
+    found = {"type": "FeatureCollection", "features": [], "tiles": tiles, "count": count}
+    return json.dumps(found)
 
 
 @router.get("/communes/{code}/layers/{layer}.geojson", response_class=Response)
-def layer(code: str, layer: Layer, request: Request, places: PlacesDep) -> Response:
-    """One layer of a commune as GeoJSON; ask again with its ETag."""
+def layer(
+    code: str,
+    layer: Layer,
+    request: Request,
+    places: PlacesDep,
+    ref: str | None = Query(None, max_length=20),
+) -> Response:
+    """One layer of a commune as GeoJSON, or one feature of it; ask again with its ETag.
+
+    Beyond 500 reports ``features`` is empty and ``tiles`` is the address of the vector tiles.
+    """
     commune = places.commune(code).code
     cache: LayerCache = request.app.state.layers
-    version = cache.version(commune, layer)
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if ref is not None:
+        return Response(cache.one(commune, layer, ref), 200, headers, MEDIA_TYPE)
+    version = cache.version(commune, layer)
     unchanged = not_modified(request, headers | {"ETag": _etag(layer, version)})
     if unchanged:
         return unchanged
@@ -140,8 +196,8 @@ def layer(code: str, layer: Layer, request: Request, places: PlacesDep) -> Respo
     headers["ETag"] = _etag(layer, version)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
-        return Response(packed, headers=headers, media_type="application/geo+json")
-    return Response(gzip.decompress(packed), headers=headers, media_type="application/geo+json")
+        return Response(packed, headers=headers, media_type=MEDIA_TYPE)
+    return Response(gzip.decompress(packed), headers=headers, media_type=MEDIA_TYPE)
 
 
 def _etag(layer: str, version: int) -> str:
@@ -209,13 +265,18 @@ class MapCache:
                 ArrondissementOutline(part.code, _geojson(geography.parts[part.code]))
                 for part in self._places.arrondissements(code)
             ],
-            [
-                DataLayer(kind, f"/communes/{code}/layers/{kind}.geojson", LABELS[locale][kind])
-                for kind in SHOWN[show]
-            ],
+            [_data_layer(kind, code, LABELS[locale][kind], show) for kind in SHOWN[show]],
             self._basemap,
             picker=show in PICKERS,
         )
+
+
+def _data_layer(kind: Kind, code: str, label: str, show: Show) -> DataLayer:
+    """Return a layer; where there are hotspots, either they or the pins are drawn at first."""
+    if kind == "hotspots":
+        url = f"/api/v1/hotspots?commune={code}&days={HOTSPOT_DAYS}"
+        return DataLayer(kind, url, label, show=show == "hotspots")
+    return DataLayer(kind, f"/communes/{code}/layers/{kind}.geojson", label, show != "hotspots")
 
 
 def _geojson(shape: Any) -> Mapping[str, Any]:
@@ -226,7 +287,8 @@ def _geojson(shape: Any) -> Mapping[str, Any]:
 def commune_map_parts(request: Request, code: str, show: Show = "all") -> MapView:
     """Return a commune's map for a page in the request's language."""
     cache: MapCache = request.app.state.maps
-    return _view(cache.commune(code, i18n.choose(request), show), f"/communes/{code}")
+    locale = i18n.choose(request)
+    return _view(cache.commune(code, locale, show), f"/communes/{code}", _told(locale))
 
 
 def country_map_parts(request: Request) -> MapView:
@@ -236,15 +298,43 @@ def country_map_parts(request: Request) -> MapView:
 
 
 VERSION_LENGTH = 16
+#: What map.js fetches only when it is needed.
+MODULES = ("tiles", "months")
 
 
-def _view(parts: MapParts, folder: str) -> MapView:
+@cache
+def words(locale: str) -> str:
+    """Return what codes are called on the map, with icon and tone, as JSON (a table a kind)."""
+    _ = i18n.translations(locale).gettext
+    tables: dict[str, Mapping[str, labels.Label]] = {
+        "category": labels.CATEGORIES,
+        "report": labels.STATUSES,
+        "proposal": labels.PROPOSALS,
+    }
+    said = {
+        kind: {code: [_(label.text), label.icon, label.tone] for code, label in table.items()}
+        for kind, table in tables.items()
+    }
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def _told(locale: str) -> dict[str, str]:
+    """Return the attributes of a map's container that its script reads."""
+    modules = {name: asset(f"js/map-{name}.js") for name in MODULES}
+    return {"data-words": words(locale), "data-modules": json.dumps(modules)}
+
+
+def _view(parts: MapParts, folder: str, told: Mapping[str, str] | None = None) -> MapView:
     def linked(paths: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(asset(path.removeprefix("/static/")) for path in paths)
 
     own = f"{folder}/map-{parts.version[:VERSION_LENGTH]}.js"
+    attributes = Markup("").join(
+        Markup(' {}="{}"').format(Markup(name), value)  # noqa: S704 - names from this module
+        for name, value in (told or {}).items()
+    )
     # Markup of our own builder, checked there to hold no inline script.
-    html = Markup(parts.html)  # noqa: S704
+    html = Markup(parts.html.replace("<div", f"<div{attributes}", 1))  # noqa: S704
     return MapView(html, linked(parts.stylesheets), (*linked(parts.scripts), own))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import folium
 from folium.plugins import MarkerCluster
 
-from maps.elements import Areas, Source, StaticMap
+from maps.elements import Areas, Months, Source, StaticMap
 from maps.render import MapParts, render_parts
 from maps.values import (
     KINDS,
@@ -22,6 +22,8 @@ from maps.values import (
 MARGIN = 0.15
 ZOOMS = (8, 19)
 CLUSTERED: tuple[Kind, ...] = ("reports", "proposals", "funded")
+# How far back the slider of the hotspots goes, this month included.
+MONTHS = 12
 CLUSTERS = {
     "max_cluster_radius": 46,
     "show_coverage_on_hover": False,
@@ -111,4 +113,6 @@ def _layer(spec: DataLayer) -> folium.map.Layer:
     else:
         group = folium.FeatureGroup(name=spec.label, show=spec.show)
     group.add_child(Source(url=spec.url, kind=spec.kind))
+    if spec.kind == "hotspots":
+        group.add_child(Months(count=MONTHS))
     return group

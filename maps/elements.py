@@ -95,3 +95,9 @@ class Source(_Call):
     """Tells the script where the features of a layer come from."""
 
     method = "layer"
+
+
+class Months(_Call):
+    """Gives a layer a slider over the last months, shown while the layer is."""
+
+    method = "months"

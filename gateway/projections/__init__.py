@@ -3,7 +3,15 @@
 from gateway.projections.handlers import HANDLERS
 from services.common.events.inbox import Consumer
 
-TABLES = ("map_reports", "map_proposals", "campaigns", "elections", "results", "layer_versions")
+TABLES = (
+    "map_reports",
+    "report_cells",
+    "map_proposals",
+    "campaigns",
+    "elections",
+    "results",
+    "layer_versions",
+)
 
 CONSUMER = Consumer(
     group="gateway",

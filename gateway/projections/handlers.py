@@ -23,7 +23,7 @@ _BUMP = text(
     "ON CONFLICT (commune, layer) DO UPDATE SET version = excluded.version "
     "WHERE layer_versions.version <> excluded.version"
 )
-_POINT = "ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)"
+_POINT = "ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)"
 _SHAPE = "ST_SetSRID(ST_GeomFromGeoJSON(:geom), 4326)"
 
 
@@ -84,38 +84,107 @@ def _bump(session: Session, commune: str, *layers: str) -> None:
         session.execute(_BUMP, {"commune": commune, "layer": layer})
 
 
-def report_received(session: Session, event: Event, data: Reader) -> None:
-    """Put a report on the map."""
-    assert isinstance(data, readers.Report)  # noqa: S101
-    placed = data.lon is not None and data.lat is not None
-    _upsert(
-        session,
-        "map_reports",
-        event,
-        key={"id": data.id, "ref": data.ref, "commune": data.commune},
-        facts={
-            "arrondissement": data.arrondissement,
-            "category": data.category,
-            "received_at": data.received_at,
-        },
-        state={"status": data.status},
-        values={"geom": _POINT} if placed else {},
-        parameters={"lon": data.lon, "lat": data.lat} if placed else {},
+#: A report's state: the column with the ``sequence`` it belongs to → the columns. What an event
+#: does not say comes with sequence 0, and is kept only where nothing is known yet.
+_STATES: Mapping[str, tuple[str, ...]] = {
+    "sequence": ("status",),
+    "place_sequence": ("commune", "arrondissement", "category", "geom", "received_at"),
+    "visible_sequence": ("visible",),
+}
+_UNSAID = {
+    "status": "received",
+    "arrondissement": None,
+    "category": None,
+    "lon": None,
+    "lat": None,
+    "received_at": None,
+    "visible": True,
+    **dict.fromkeys(_STATES, 0),
+}
+_NEWER = ", ".join(
+    f"{column} = CASE WHEN excluded.{sequence} > known.{sequence} "
+    f"THEN excluded.{column} ELSE known.{column} END"
+    for sequence, columns in _STATES.items()
+    for column in columns
+)
+_NEWEST = ", ".join(f"{s} = greatest(known.{s}, excluded.{s})" for s in (*_STATES, "updated_at"))
+#: The levels of ``report_cells``, coarse to fine: a cell is 2^(30 - level) units wide.
+LEVELS = range(4, 17, 2)
+_LEVEL = f"unnest(ARRAY{list(LEVELS)}) AS level"
+_CELL = "(2 * (30 - level))"
+# One statement: the row as it was, locked; the row as it is; the difference in every cell that
+# holds it, the cells in one order, so that two consumers wait for each other and never cross.
+_REPORT = text(
+    f"""
+    WITH before AS MATERIALIZED (
+        SELECT commune, cell, open, x, y FROM map_reports WHERE id = :id FOR UPDATE
+    ), after AS (
+        INSERT INTO map_reports AS known (id, ref, commune, arrondissement, category, geom,
+            received_at, status, visible, place_sequence, sequence, visible_sequence, updated_at)
+        SELECT :id, :ref, :commune, :arrondissement, :category, {_POINT},
+            :received_at, :status, :visible, :place_sequence, :sequence, :visible_sequence, :at
+        FROM (SELECT count(*) FROM before) AS held
+        ON CONFLICT (id) DO UPDATE SET {_NEWER}, {_NEWEST}
+        RETURNING commune, cell, open, x, y, xmax = 0 AS inserted
+    ), difference AS (
+        SELECT level, cell >> {_CELL} AS cell, commune,
+            sum(n) AS reports, sum(n * CAST(open AS int)) AS open, sum(n * x) AS x, sum(n * y) AS y
+        FROM (SELECT CAST(-1 AS bigint) AS n, * FROM before
+            UNION ALL SELECT 1, commune, cell, open, x, y FROM after) AS changed, {_LEVEL}
+        WHERE cell IS NOT NULL
+        GROUP BY 1, 2, 3
+        HAVING (sum(n), sum(n * CAST(open AS int)), sum(n * x), sum(n * y)) <> (0, 0, 0, 0)
+        ORDER BY 1, 2, 3
+    ), counted AS (
+        INSERT INTO report_cells AS known SELECT * FROM difference
+        ON CONFLICT (level, cell, commune) DO UPDATE SET
+            reports = known.reports + excluded.reports, open = known.open + excluded.open,
+            x = known.x + excluded.x, y = known.y + excluded.y
     )
-    _bump(session, data.commune, "reports")
+    SELECT before.commune AS old_commune, before.cell AS old_cell, after.*
+    FROM after LEFT JOIN before ON true
+    """  # noqa: S608 - names from this module
+)
+_SWEEP = text(
+    f"DELETE FROM report_cells USING {_LEVEL} "  # noqa: S608
+    "WHERE report_cells.level = level.level AND commune = :commune AND reports = 0 "
+    f"AND cell = CAST(:cell AS bigint) >> {_CELL.replace('level', 'level.level')}"
+)
+
+
+class Crossed(Exception):
+    """Another consumer wrote this report's first row meanwhile; the next attempt sees it."""
+
+
+def _report(session: Session, event: Event, data: readers.OfReport, **said: Any) -> None:
+    """Write what ``event`` says of a report, and keep the counts of its cells with it."""
+    known = {"id": data.id, "ref": data.ref, "commune": data.commune, "at": event.time}
+    row = session.execute(_REPORT, {**_UNSAID, **known, **said}).one()
+    if row.old_commune is None and not row.inserted:
+        raise Crossed(data.ref)
+    if row.old_cell is not None and (row.old_commune, row.old_cell) != (row.commune, row.cell):
+        session.execute(_SWEEP, {"commune": row.old_commune, "cell": row.old_cell})
+    for commune in sorted({row.old_commune or row.commune, row.commune}):
+        _bump(session, commune, "reports")
+
+
+def report_placed(session: Session, event: Event, data: Reader) -> None:
+    """Put a report on the map, or correct where and what it is."""
+    assert isinstance(data, readers.Report)  # noqa: S101
+    told = data.model_dump(exclude={"id", "ref", "commune"})
+    _report(session, event, data, **told, sequence=event.sequence, place_sequence=event.sequence)
 
 
 def report_status_changed(session: Session, event: Event, data: Reader) -> None:
-    """Change a report's colour."""
+    """Change a report's colour; what was merged into another leaves the map."""
     assert isinstance(data, readers.ReportStatus)  # noqa: S101
-    _upsert(
-        session,
-        "map_reports",
-        event,
-        key={"id": data.id, "ref": data.ref, "commune": data.commune},
-        state={"status": data.status},
-    )
-    _bump(session, data.commune, "reports")
+    _report(session, event, data, status=data.status, sequence=event.sequence)
+
+
+def report_visibility_changed(session: Session, event: Event, data: Reader) -> None:
+    """Hide a report from everybody, or show it again."""
+    assert isinstance(data, readers.ReportVisibility)  # noqa: S101
+    _report(session, event, data, visible=data.visible, visible_sequence=event.sequence)
 
 
 def campaign_published(session: Session, event: Event, data: Reader) -> None:
@@ -254,8 +323,13 @@ def results_published(session: Session, event: Event, data: Reader) -> None:
 
 
 HANDLERS: Mapping[str, tuple[type[Reader], Handler]] = {
-    "bj.palabre.report.received.v1": (readers.Report, report_received),
+    "bj.palabre.report.received.v1": (readers.Report, report_placed),
+    "bj.palabre.report.corrected.v1": (readers.Report, report_placed),
     "bj.palabre.report.status_changed.v1": (readers.ReportStatus, report_status_changed),
+    "bj.palabre.report.visibility_changed.v1": (
+        readers.ReportVisibility,
+        report_visibility_changed,
+    ),
     "bj.palabre.campaign.published.v1": (readers.Campaign, campaign_published),
     "bj.palabre.campaign.phase_changed.v1": (readers.CampaignPhase, campaign_phase_changed),
     "bj.palabre.campaign.ballot_frozen.v1": (readers.Ballot, ballot_frozen),

@@ -13,8 +13,15 @@ _CAMPAIGN = (
     "SELECT id, commune, title, budget, phase, phases, envelopes, published_at FROM campaigns "
     "WHERE title IS NOT NULL"
 )
-_REPORT_COUNTS = text("SELECT status, count(*) FROM map_reports WHERE commune = :c GROUP BY status")
-_REPORTS_BY_COMMUNE = text("SELECT commune, count(*) FROM map_reports GROUP BY commune")
+# What the mairie hid and what its author took back is nobody's to count.
+_REPORT_COUNTS = text(
+    "SELECT status, count(*) FROM map_reports "
+    "WHERE commune = :c AND visible AND status <> 'withdrawn' GROUP BY status"
+)
+_REPORTS_BY_COMMUNE = text(
+    "SELECT commune, count(*) FROM map_reports "
+    "WHERE visible AND status <> 'withdrawn' GROUP BY commune"
+)
 _CAMPAIGNS = text(f"{_CAMPAIGN} AND commune = :c ORDER BY published_at DESC, id DESC")
 _ONE_CAMPAIGN = text(f"{_CAMPAIGN} AND id = :id")
 _PROPOSAL_COUNTS = text(

@@ -9,12 +9,17 @@ from pydantic import Field
 from services.common.events.envelope import Reader
 
 
-class Report(Reader):
-    """A report was received."""
+class OfReport(Reader):
+    """What every event about a report says."""
 
     id: UUID
     ref: str
     commune: str
+
+
+class Report(OfReport):
+    """A report was received or corrected: where and what it is."""
+
     arrondissement: str | None
     category: str
     status: str
@@ -23,13 +28,16 @@ class Report(Reader):
     received_at: datetime
 
 
-class ReportStatus(Reader):
+class ReportStatus(OfReport):
     """A report moved in its workflow."""
 
-    id: UUID
-    ref: str
-    commune: str
     status: str
+
+
+class ReportVisibility(OfReport):
+    """The mairie hid a report, or showed it again."""
+
+    visible: bool
 
 
 class Campaign(Reader):

@@ -1,5 +1,5 @@
 // Palabre's maps. Loaded after Leaflet and before the script that folium wrote, which calls
-// palabre.map, palabre.areas and palabre.layer. Whatever people wrote reaches the page only
+// palabre.map, palabre.areas, palabre.layer and palabre.months. Whatever people wrote reaches the page only
 // through textContent.
 (function () {
   "use strict";
@@ -8,6 +8,7 @@
   const SPRITE = document.documentElement.dataset.sprite || "/static/vendor/icons.svg";
   const SVG = "http://www.w3.org/2000/svg";
   const REFRESH = 20000;
+  const SLOW = 300000; // hotspots: heavy to find, slow to move
   const FIND = { every: 400, during: 10000 };
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -23,13 +24,8 @@
       offline: "La carte n'a pas pu être mise à jour.", group: "{0} éléments : agrandir",
       map: "Carte. Flèches pour se déplacer, + et − pour zoomer.",
       pick: "Carte. Flèches pour se déplacer, + et − pour zoomer, Entrée pour choisir le centre.",
-      report: "Signalement", proposal: "Proposition",
-      waste: "Ordures", lighting: "Éclairage public", roads: "Route ou piste", drainage: "Caniveau, inondation",
-      water: "Eau potable", occupation: "Occupation anarchique", noise: "Bruit", buildings: "Bâtiment public",
-      markets: "Marché", other: "Autre",
-      received: "Reçu", acknowledged: "Pris en compte", in_progress: "En cours", resolved: "Résolu",
-      rejected: "Rejeté", reopened: "Rouvert", submitted: "Déposée", shortlisted: "Retenue pour le vote",
-      not_feasible: "Non réalisable", funded: "Financée", not_funded: "Non financée",
+      report: "Signalement", proposal: "Proposition", hotspots: "Points chauds sur {0} jours",
+      area: "{0} zone", areas: "{0} zones", noArea: "aucune zone", likely: "inhabituel", unlikely: "très inhabituel",
     },
     en: {
       zoomIn: "Zoom in", zoomOut: "Zoom out", layers: "Choose what the map shows",
@@ -42,30 +38,22 @@
       offline: "The map could not be brought up to date.", group: "{0} items: zoom in",
       map: "Map. Arrows to move, + and − to zoom.",
       pick: "Map. Arrows to move, + and − to zoom, Enter to choose the centre.",
-      report: "Report", proposal: "Proposal",
-      waste: "Waste", lighting: "Street lighting", roads: "Road or track", drainage: "Drain, flooding",
-      water: "Drinking water", occupation: "Unlawful occupation", noise: "Noise", buildings: "Public building",
-      markets: "Market", other: "Other",
-      received: "Received", acknowledged: "Acknowledged", in_progress: "In progress", resolved: "Resolved",
-      rejected: "Rejected", reopened: "Reopened", submitted: "Submitted", shortlisted: "Shortlisted for the vote",
-      not_feasible: "Not feasible", funded: "Funded", not_funded: "Not funded",
+      report: "Report", proposal: "Proposal", hotspots: "Hotspots over {0} days",
+      area: "{0} area", areas: "{0} areas", noArea: "no area", likely: "unusual", unlikely: "very unusual",
     },
   };
   const language = document.documentElement.lang.slice(0, 2) === "en" ? "en" : "fr";
   const words = WORDS[language];
   const number = new Intl.NumberFormat(language);
+  const short = new Intl.NumberFormat(language, { notation: "compact" });
   const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric", timeZone: "Africa/Porto-Novo" });
 
-  // Status -> tone; map.css gives each tone its colour.
-  const TONES = {
-    received: "sky", submitted: "sky", acknowledged: "ochre", in_progress: "ochre", reopened: "clay",
-    resolved: "green", shortlisted: "green", funded: "green",
-    rejected: "grey", not_feasible: "grey", not_funded: "grey",
-  };
-  const CATEGORIES = ["waste", "lighting", "roads", "drainage", "water", "occupation", "noise", "buildings", "markets", "other"];
+  // What the page calls codes: kind -> code -> [text, icon, tone]; map.css gives a tone its colour.
+  const codes = { category: {}, report: {}, proposal: {} };
   const PLACES = { report: "/signalements/", proposal: "/propositions/" };
 
-  const say = (key, value) => (words[key] || String(key || "").replace(/_/g, " ")).replace("{0}", value);
+  const say = (key, value) => words[key].replace("{0}", value);
+  const known = (kind, code) => codes[kind][code] || [String(code || "").replace(/_/g, " "), "other", "sky"];
 
   function make(tag, className, text) {
     const element = document.createElement(tag);
@@ -87,20 +75,30 @@
     return holder ? holder.getAttribute(name) : null;
   }
 
-  function labelsOf(map) {
+  function told(container, name) {
     try {
-      return JSON.parse(attribute(map.getContainer(), "data-labels") || "{}");
+      return JSON.parse(attribute(container, name) || "{}");
     } catch (_) {
       return {};
     }
   }
 
+  const labelsOf = (map) => told(map.getContainer(), "data-labels");
+
+  // What few pages need is fetched by those only, under the address that the page knows.
+  const modules = {};
+  const module = (name) => import(modules[name] || `/static/js/map-${name}.js`);
+
   // ---- pins -------------------------------------------------------------------------------
 
-  function iconOf({ kind, category, status }) {
-    if (kind === "report") return CATEGORIES.includes(category) ? category : "other";
-    return status === "funded" ? "trophy" : "lightbulb";
+  const kindOf = (p) => (p.kind === "proposal" ? "proposal" : "report");
+
+  function iconOf(p) {
+    if (kindOf(p) === "report") return known("category", p.category)[1];
+    return p.status === "funded" ? "trophy" : "lightbulb";
   }
+
+  const toneOf = (p) => known(kindOf(p), p.status)[2];
 
   // Leaflet replaces the class while it sets size and place: ours come after.
   function dressed(of, className) {
@@ -114,8 +112,7 @@
     options: { iconSize: [36, 44], iconAnchor: [18, 43], popupAnchor: [0, -38] },
     createIcon() {
       const p = this.options.properties;
-      const kind = p.kind === "proposal" ? "proposal" : "report";
-      const pin = dressed(this, `pin pin-${kind} tone-${TONES[p.status] || "sky"}`);
+      const pin = dressed(this, `pin pin-${kindOf(p)} tone-${toneOf(p)}`);
       pin.appendChild(make("span", "pin-head")).appendChild(icon(iconOf(p)));
       pin.setAttribute("aria-label", nameOf(p));
       return pin;
@@ -124,16 +121,17 @@
   });
 
   function nameOf(p) {
-    return [p.kind === "proposal" ? p.title || words.proposal : say(p.category), say(p.status)].join(", ");
+    const what = p.kind === "proposal" ? p.title || words.proposal : known("category", p.category)[0];
+    return [what, known(kindOf(p), p.status)[0]].join(", ");
   }
 
   function card(p) {
     const box = make("div", "pin-card");
-    const kind = p.kind === "proposal" ? "proposal" : "report";
+    const kind = kindOf(p);
     box.appendChild(make("p", "pin-kind", `${words[kind]} ${p.ref || ""}`));
-    box.appendChild(make("h3", "pin-title", p.title || say(p.category)));
+    box.appendChild(make("h3", "pin-title", p.title || known("category", p.category)[0]));
     const facts = box.appendChild(make("p", "pin-facts"));
-    facts.appendChild(make("span", `pin-status tone-${TONES[p.status] || "sky"}`, say(p.status)));
+    facts.appendChild(make("span", `pin-status tone-${toneOf(p)}`, known(kind, p.status)[0]));
     if (Number.isFinite(p.cost)) facts.appendChild(make("span", "pin-cost", `${number.format(p.cost)} FCFA`));
     const date = new Date(p.created_at);
     if (!isNaN(date)) facts.appendChild(make("time", "", day.format(date))).dateTime = p.created_at;
@@ -145,37 +143,65 @@
     return box;
   }
 
+  const Group = L.Icon.extend({
+    createIcon() {
+      const { count, kind } = this.options;
+      const disc = dressed(this, `cluster cluster-${kind}`);
+      disc.appendChild(make("span", "", (count < 10000 ? number : short).format(count)));
+      disc.setAttribute("aria-label", say("group", number.format(count)));
+      return disc;
+    },
+    createShadow() { return null; },
+  });
+
+  function groupIcon(count, kind) {
+    const size = count < 10 ? 38 : count < 100 ? 44 : count < 1000 ? 50 : 56;
+    return new Group({ count, kind, iconSize: [size, size], iconAnchor: [size / 2, size / 2] });
+  }
+
+  // A marker of a tile may stand for several things already.
+  const countOf = (marker) => marker.options.properties.n || 1;
+
   function clusterIcon(cluster) {
-    const count = cluster.getChildCount();
-    const size = count < 10 ? 38 : count < 100 ? 44 : 52;
-    const Group = L.Icon.extend({
-      createIcon() {
-        const kind = cluster.getAllChildMarkers()[0].options.properties.kind;
-        const disc = dressed(this, `cluster cluster-${kind === "proposal" ? "proposal" : "report"}`);
-        disc.appendChild(make("span", "", number.format(count)));
-        disc.setAttribute("aria-label", say("group", count));
-        return disc;
-      },
-      createShadow() { return null; },
-    });
-    return new Group({ iconSize: [size, size], iconAnchor: [size / 2, size / 2] });
+    const markers = cluster.getAllChildMarkers();
+    return groupIcon(markers.reduce((sum, marker) => sum + countOf(marker), 0), kindOf(markers[0].options.properties));
   }
 
   // ---- layers fetched by URL ----------------------------------------------------------------
 
   const layers = [];
 
-  function toLayer(feature) {
-    const properties = feature.properties || {};
-    if (feature.geometry && feature.geometry.type === "Point") {
-      const [lon, lat] = feature.geometry.coordinates;
-      const marker = L.marker([lat, lon], { icon: new Pin({ properties }), properties, keyboard: true, riseOnHover: true });
-      return marker.bindPopup(() => card(properties), { maxWidth: 260, minWidth: 190, closeButton: true });
-    }
-    const heat = Math.min(4, Math.max(1, Math.round(Number(properties.z) || 1)));
-    return L.geoJSON(feature, {
-      style: { className: properties.kind ? "map-work" : `map-hotspot heat-${heat}` },
-    }).bindTooltip(() => make("span", "", properties.sentence || properties.title || ""), { sticky: true, className: "map-tip" });
+  function toMarker({ geometry, properties }) {
+    const [lon, lat] = geometry.coordinates;
+    const several = properties.n > 1;
+    const icon = several ? groupIcon(properties.n, kindOf(properties)) : new Pin({ properties });
+    const marker = L.marker([lat, lon], { icon, properties, keyboard: true, riseOnHover: true });
+    if (!several) return marker.bindPopup(() => card(properties), { maxWidth: 260, minWidth: 190, closeButton: true });
+    return marker.on("click keypress", ({ type, originalEvent }) => {
+      const map = marker._map;
+      if (type === "keypress" && originalEvent.key !== "Enter") return;
+      map.setView(marker.getLatLng(), Math.min(map.getZoom() + 2, map.getMaxZoom()), { animate: !calm });
+    });
+  }
+
+  function toHotspot(feature) {
+    const p = feature.properties;
+    const heat = 1 + [3, 4.5, 6].filter((z) => p.z >= z).length;
+    const says = p[language === "en" ? "sentence_en" : "sentence"] || "";
+    const shape = L.geoJSON(feature, { style: { className: `map-hotspot heat-${heat} trend-${String(p.trend).replace(/\W/g, "")}` } });
+    shape.eachLayer((part) => part.on("add", () => {
+      const path = part.getElement();
+      path.setAttribute("tabindex", "0");
+      path.setAttribute("role", "img");
+      path.setAttribute("aria-label", says);
+    }));
+    return shape.bindTooltip(() => make("span", "", says), { sticky: true, className: "map-tip" });
+  }
+
+  function toLayer(feature, kind) {
+    if (kind === "hotspots") return toHotspot(feature);
+    if (feature.geometry.type === "Point") return toMarker(feature);
+    return L.geoJSON(feature, { style: { className: "map-work" } });
   }
 
   function identify(feature, at) {
@@ -183,25 +209,35 @@
     return String(feature.id || p.id || p.ref || at);
   }
 
+  // What is seen of a feature. Tiles of other zooms round its place otherwise: it moves from 3 m on.
+  const SEEN = ["kind", "ref", "category", "status", "title", "cost", "n", "z", "trend", "sentence", "sentence_en"];
+  const seen = ({ properties }) => JSON.stringify(SEEN.map((name) => properties[name]));
+
+  function stays(drawn, feature) {
+    if (seen(feature) !== seen(drawn.feature)) return false;
+    if (!drawn.layer.getLatLng) return JSON.stringify(feature.geometry) === JSON.stringify(drawn.feature.geometry);
+    const [lon, lat] = feature.geometry.coordinates;
+    return drawn.layer.getLatLng().distanceTo([lat, lon]) < 3;
+  }
+
   // Only what changed is redrawn, so that an open card stays open and nothing flickers.
-  function show(entry, collection) {
+  function show(entry, features) {
     const wanted = new Map();
-    (collection.features || []).forEach((feature, at) => {
+    features.forEach((feature, at) => {
       if (feature.geometry) wanted.set(identify(feature, at), feature);
     });
     const gone = [];
     const fresh = [];
-    for (const [id, known] of entry.shown) {
+    for (const [id, drawn] of entry.shown) {
       const next = wanted.get(id);
-      if (!next || JSON.stringify(next) !== known.text) {
-        gone.push(known.layer);
-        entry.shown.delete(id);
-      }
+      if (next && stays(drawn, next)) continue;
+      gone.push(drawn.layer);
+      entry.shown.delete(id);
     }
     for (const [id, feature] of wanted) {
       if (entry.shown.has(id)) continue;
-      const layer = toLayer(feature);
-      entry.shown.set(id, { layer, text: JSON.stringify(feature), ref: (feature.properties || {}).ref });
+      const layer = toLayer(feature, entry.kind);
+      entry.shown.set(id, { layer, feature });
       fresh.push(layer);
     }
     if (entry.layer.addLayers) {
@@ -213,36 +249,98 @@
     }
   }
 
+  // Groups of groups are larger than groups of pins, and need more room where there is some.
+  function widen({ map, layer: group }) {
+    const pixels = map.getSize().x < 600 ? 60 : 80;
+    if (group.options.maxClusterRadius === pixels) return;
+    group.options.maxClusterRadius = pixels;
+    const drawn = group.getLayers();
+    group.clearLayers();
+    group.addLayers(drawn);
+  }
+
+  // A layer too large to be sent whole says where its tiles are: then the view is drawn from them.
+  async function draw(entry) {
+    const turn = ++entry.turn;
+    const { features, tiles } = entry.found;
+    let drawn = entry.kind === "hotspots" ? features.filter(({ properties: p }) => p.significant && p.z > 0) : features;
+    if (tiles) {
+      const { inView } = await module("tiles");
+      widen(entry);
+      drawn = await inView(entry.map, tiles, entry.kind === "reports" ? "report" : "proposal", entry.kept);
+    }
+    if (turn !== entry.turn) return; // the view, or the layer, has changed meanwhile
+    const { alone } = entry;
+    show(entry, alone ? drawn.filter(({ id }) => id !== alone.feature.id) : drawn);
+  }
+
+  const ask = (url) => fetch(url, { cache: "no-cache", credentials: "same-origin", headers: { Accept: "application/geo+json, application/json" } });
+
   // "no-cache" asks again with the ETag: an unchanged layer costs a 304 and no drawing.
-  async function refresh(entry) {
-    if (entry.busy) return;
-    entry.busy = true;
+  async function fetchLayer(entry) {
     entry.at = Date.now();
     try {
-      const answer = await fetch(entry.url, { cache: "no-cache", credentials: "same-origin", headers: { Accept: "application/geo+json, application/json" } });
+      const answer = await ask(entry.url);
       if (!answer.ok) throw new Error(String(answer.status));
       const etag = answer.headers.get("ETag");
-      if (!etag || etag !== entry.etag) show(entry, await answer.json());
+      if (!etag || etag !== entry.etag) {
+        entry.found = await answer.json();
+        entry.kept.clear();
+        if (entry.alone) await look(entry, entry.alone.feature.properties.ref);
+        await draw(entry);
+      }
       entry.etag = etag;
       announce(entry.map, "", "offline");
     } catch (_) {
       announce(entry.map, words.offline, "offline");
-    } finally {
-      entry.busy = false;
     }
+  }
+
+  // Who asks while it is being fetched waits for that.
+  function refresh(entry) {
+    entry.busy = entry.busy || fetchLayer(entry).finally(() => { entry.busy = null; });
+    return entry.busy;
   }
 
   function refreshDue() {
     if (document.visibilityState !== "visible") return;
     layers.forEach((entry) => {
-      if (entry.map.hasLayer(entry.layer) && Date.now() - entry.at >= REFRESH - 500) refresh(entry);
+      if (entry.map.hasLayer(entry.layer) && Date.now() - entry.at >= entry.every - 500) refresh(entry);
     });
   }
 
+  // An address with other parameters; an empty one is left out.
+  function asking(address, parameters) {
+    const url = new URL(address, location.href);
+    for (const [name, value] of parameters) {
+      if (value) url.searchParams.set(name, value);
+      else url.searchParams.delete(name);
+    }
+    return url.pathname + url.search;
+  }
+
+  // Ask a layer with another parameter. Returns how much is drawn then.
+  async function reload(group, name, value) {
+    const entry = layers.find((one) => one.layer === group);
+    await entry.busy;
+    const changed = asking(entry.url, [[name, value]]);
+    if (changed !== entry.url) Object.assign(entry, { url: changed, etag: null });
+    await refresh(entry);
+    return entry.shown.size;
+  }
+
   function layer(map, group, { url, kind }) {
-    const entry = { map, layer: group, url, kind, shown: new Map(), etag: null, at: 0, busy: false };
+    const slow = kind === "hotspots";
+    // A page of hotspots may be about one category, or other days.
+    const about = slow ? attribute(map.getContainer(), "data-hotspots") || "" : "";
+    const entry = { map, layer: group, url: asking(url, new URLSearchParams(about)), kind, every: slow ? SLOW : REFRESH, found: null, kept: new Map(), shown: new Map(), alone: null, etag: null, at: 0, turn: 0, busy: null };
     layers.push(entry);
     map.on("layeradd", (event) => { if (event.layer === group) refresh(entry); });
+    map.on("layerremove", (event) => { if (event.layer === group) stand(entry, null); });
+    map.on("moveend", () => {
+      if (!entry.found || !entry.found.tiles || !map.hasLayer(group)) return;
+      draw(entry).catch(() => announce(map, words.offline, "offline"));
+    });
     if (layers.length === 1) {
       setInterval(refreshDue, REFRESH);
       document.addEventListener("visibilitychange", refreshDue);
@@ -251,17 +349,45 @@
     }
   }
 
+  const daysOf = (group) => new URL(layers.find((one) => one.layer === group).url, location.href).searchParams.get("days");
+
+  function months(map, group, options) {
+    const first = ({ layer: added }) => {
+      if (added !== group) return;
+      map.off("layeradd", first);
+      module("months").then(({ slider }) => slider(map, group, options, daysOf(group))).catch(() => announce(map, words.offline, "offline"));
+    };
+    map.on("layeradd", first);
+  }
+
   async function find(ref, until) {
     for (const entry of layers) {
       if (!entry.map.hasLayer(entry.layer)) continue;
-      for (const known of entry.shown.values()) {
-        if (known.ref === ref && known.layer.getLatLng) return highlight(entry, known.layer);
+      for (const { layer: drawn, feature } of entry.shown.values()) {
+        if (feature.properties.ref === ref && drawn.getLatLng) return highlight(entry, drawn);
+      }
+      if (entry.found && entry.found.tiles && await look(entry, ref)) {
+        await draw(entry);
+        return highlight(entry, entry.alone.layer);
       }
     }
     if (Date.now() > until) return undefined;
     await new Promise((resolve) => setTimeout(resolve, FIND.every));
-    await Promise.all(layers.filter((e) => e.map.hasLayer(e.layer)).map(refresh));
+    await Promise.all(layers.filter((entry) => entry.map.hasLayer(entry.layer)).map(refresh));
     return find(ref, until);
+  }
+
+  // Tiles may hold it as one of many: it is asked for by its name, and stands alone.
+  async function look(entry, ref) {
+    const answer = await ask(asking(entry.url, [["ref", ref]]));
+    const [feature] = answer.ok ? (await answer.json()).features : [];
+    if (!feature || !entry.alone || !stays(entry.alone, feature)) stand(entry, feature);
+    return entry.alone;
+  }
+
+  function stand(entry, feature) {
+    if (entry.alone) entry.alone.layer.remove();
+    entry.alone = feature ? { feature, layer: toMarker(feature).setZIndexOffset(1000).addTo(entry.map) } : null;
   }
 
   function highlight(entry, marker) {
@@ -273,7 +399,7 @@
       marker.openPopup();
       announce(map, words.yours);
     };
-    if (group.zoomToShowLayer) group.zoomToShowLayer(marker, open);
+    if (group.zoomToShowLayer && group.hasLayer(marker)) group.zoomToShowLayer(marker, open);
     else open();
   }
 
@@ -286,9 +412,11 @@
     box.textContent = text;
   }
 
-  function start(map, told) {
+  function start(map, { kind }) {
     const container = map.getContainer();
-    container.classList.add(`map-of-${told.kind}`);
+    Object.assign(codes, told(container, "data-words"));
+    Object.assign(modules, told(container, "data-modules"));
+    container.classList.add(`map-of-${kind}`);
     container.setAttribute("role", "region");
     container.setAttribute("aria-label", attribute(container, "data-map-picker") === null ? words.map : words.pick);
     map.zoomControl.getContainer().querySelectorAll("a").forEach((button, at) => {
@@ -305,7 +433,8 @@
     map.on("blur", () => map.scrollWheelZoom.disable());
     map.palabreAreas = {};
     const place = container.closest("[data-map-picker]");
-    map.whenReady(() => {
+    // Once folium's script has added all there is.
+    Promise.resolve().then(() => {
       const toggle = container.querySelector(".leaflet-control-layers-toggle");
       if (toggle) { toggle.title = words.layers; toggle.setAttribute("aria-label", words.layers); }
       if (place && palabre.pick) palabre.pick(map, place);
@@ -349,5 +478,5 @@
     L.Map.mergeOptions({ zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false, inertia: false });
     if (L.MarkerClusterGroup) L.MarkerClusterGroup.prototype.options.animate = false;
   }
-  window.palabre = { map: start, areas, layer, clusterIcon, announce, icon, labelsOf, make, say, words, calm };
+  window.palabre = { map: start, areas, layer, months, clusterIcon, reload, announce, icon, labelsOf, make, say, words, language, calm };
 })();

@@ -1,8 +1,11 @@
 """Layers and map scripts: built once a version, asked again for nothing."""
 
 import gzip
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +20,12 @@ from services.common.db import make_engine, make_sessions
 from services.common.events.envelope import EventData, new_event
 from services.common.events.inbox import apply
 from services.proposals.events import Geometry, ProposalFunded, ProposalSubmitted
-from services.reports.events import ReportReceived, ReportStatusChanged
+from services.reports.events import (
+    ReportCorrected,
+    ReportReceived,
+    ReportStatusChanged,
+    ReportVisibilityChanged,
+)
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -148,9 +156,52 @@ def test_a_proposal_moves_from_the_proposals_to_the_funded(
     assert (feature["properties"]["status"], feature["properties"]["cost"]) == ("funded", 900_000)
 
 
+def test_a_correction_moves_a_pin_and_hiding_takes_it_away(
+    browser: httpx.Client, happen: Any
+) -> None:
+    here, there = (f"/communes/{code}/layers/reports.geojson" for code in ("0301", "0102"))
+    pinned = report("0301", "S-MOVED")
+    happen("reports", "0301", 1, pinned)
+    corrected = ReportCorrected(
+        **pinned.model_dump() | {"commune": "0102", "category": "drainage", "corrected_at": NOW}
+    )
+    happen("reports", "0102", 2, corrected)
+    assert browser.get(here).json()["features"] == []
+    [feature] = browser.get(there).json()["features"]
+    assert feature["properties"]["category"] == "drainage"
+    [alone] = browser.get(f"{there}?ref=S-MOVED").json()["features"]
+    assert alone == feature
+    assert browser.get(f"{there}?ref=S-OTHER").json()["features"] == []
+    assert browser.get(f"{here}?ref=S-MOVED").json()["features"] == []
+    seen = {"id": pinned.id, "ref": "S-MOVED", "commune": "0102", "changed_at": NOW}
+    happen("reports", "0102", 3, ReportVisibilityChanged(**seen, visible=False))
+    for url in (there, f"{there}?ref=S-MOVED"):
+        assert "S-MOVED" not in browser.get(url).text
+    happen("reports", "0102", 4, ReportVisibilityChanged(**seen, visible=True))
+    assert browser.get(there).json()["features"] == [feature]
+
+
+def test_a_map_is_told_its_words_and_where_its_modules_are(
+    browser: httpx.Client, gateway: FastAPI
+) -> None:
+    for language, said in (("fr", "Éclairage public"), ("en", "Street lighting")):
+        html = commune_map_parts(request_of(gateway, language), "0801").html
+        told = {
+            name: json.loads(unescape(value))
+            for name, value in re.findall(r'(data-\w+)="([^"]*)"', html)
+        }
+        assert told["data-words"]["category"]["lighting"] == [said, "lighting", "stone"]
+        assert told["data-words"]["report"]["received"][2] == "sky"
+        assert told["data-modules"].keys() == {"tiles", "months"}
+        for address in told["data-modules"].values():
+            assert "immutable" in browser.get(address).headers["cache-control"]
+    assert "data-words" not in country_map_parts(request_of(gateway, "fr")).html
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
+        ("/communes/0801/layers/reports.geojson?ref=123456789012345678901", 422),
         ("/communes/9999/layers/reports.geojson", 404),
         ("/communes/0801/layers/secrets.geojson", 422),
         ("/communes/0801/layers/..%2f..%2fetc.geojson", 404),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from threading import Event as Flag
@@ -10,21 +11,24 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.orm import Session
 
 from gateway.projections import CONSUMER, TABLES, queries
+from gateway.projections.handlers import Crossed
 from gateway.settings import Settings
+from infra.postgres.bootstrap import SERVICES, bootstrap
 from services.common.db import make_engine, make_sessions
 from services.common.events import outbox
 from services.common.events.embedded import EmbeddedSubscription
 from services.common.events.envelope import Event, EventData, new_event
 from services.common.events.inbox import apply, current_version
 from services.common.events.rebuild import rebuild
+from services.common.migrate import upgrade
 from services.proposals import events as proposals
 from services.reports import events as reports
 from services.voting import events as voting
-from tests.servers import Database
+from tests.servers import PASSWORD, Database
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +56,43 @@ def said(source: str, subject: UUID, sequence: int, data: EventData) -> Event:
 
 def example(source: str, kind: type[EventData]) -> Any:
     return next(e for e in SOURCES[source].EXAMPLES if type(e) is kind)
+
+
+ELSEWHERE = "0301"
+TOWN = (2.4183, 6.3654)
+#: Every cell as the reports on the map say it.
+COUNTED_AGAIN = """
+    SELECT level, cell >> (2 * (30 - level)) AS cell, commune, count(*) AS reports,
+        count(*) FILTER (WHERE open) AS open, sum(x) AS x, sum(y) AS y
+    FROM map_reports, generate_series(4, 16, 2) AS level
+    WHERE cell IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+KEPT = "SELECT * FROM report_cells ORDER BY level, cell, commune"
+
+
+def cells(session: Session, query: str = KEPT) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in session.execute(text(query))]
+
+
+def life(commune: str = COMMUNE) -> list[Event]:
+    """A report that is hidden, corrected into another commune, merged, parted and shown again."""
+    received = example("reports", reports.ReportReceived)
+    corrected = example("reports", reports.ReportCorrected)
+    moved = example("reports", reports.ReportStatusChanged)
+    seen = example("reports", reports.ReportVisibilityChanged)
+    there = {"commune": ELSEWHERE}
+    said = [
+        received.model_copy(update={"commune": commune}),
+        seen.model_copy(update={"commune": commune}),
+        corrected.model_copy(update={**there, "status": "received"}),
+        moved.model_copy(update={**there, "status": "duplicate"}),
+        seen.model_copy(update={**there, "visible": True}),
+        moved.model_copy(update={**there, "previous": "duplicate", "status": "waiting"}),
+    ]
+    return [
+        new_event("reports", received.id, data.commune, at + 1, data)
+        for at, data in enumerate(said)
+    ]
 
 
 def story() -> list[Event]:
@@ -149,6 +190,105 @@ def test_every_order_gives_the_same_rows(engine: Engine, source: str) -> None:
     assert len(seen) == 1
 
 
+def test_every_order_of_a_report_s_life_gives_the_same_rows(engine: Engine) -> None:
+    events = life()
+    orders = list(itertools.permutations(events))
+    seen = set()
+    with make_sessions(engine)() as session:
+        for order in orders[:: len(orders) // 120]:
+            # Some events come twice, right away or at the end.
+            play(session, [*order, *order[:2]])
+            assert cells(session) == cells(session, COUNTED_AGAIN)
+            seen.add(json.dumps(tables(session)))
+            session.rollback()
+    assert len(seen) == 1
+    [row] = [json.loads(line) for line in json.loads(seen.pop())["map_reports"]]
+    assert (row["commune"], row["category"], row["status"]) == (ELSEWHERE, "drainage", "waiting")
+    assert row["visible"]
+
+
+def test_after_each_event_the_cells_are_what_the_reports_say(session: Session) -> None:
+    """Many reports, each with its life, mixed as several partitions would mix them."""
+    dice = random.Random(7)  # noqa: S311
+    lives = []
+    for n in range(25):
+        lon, lat = TOWN[0] + dice.gauss(0, 0.05), TOWN[1] + dice.gauss(0, 0.05)
+        spot = {"id": str(uuid4()), "ref": f"S-{n}", "lon": lon, "lat": lat}
+        lives.append(
+            [
+                replace(e, data=dict(e.data) | {k: v for k, v in spot.items() if k in e.data})
+                for e in life(dice.choice((COMMUNE, ELSEWHERE)))
+            ]
+        )
+    events = [event for one in lives for event in one]
+    dice.shuffle(events)
+    for event in events:
+        play(session, [event])
+        assert cells(session) == cells(session, COUNTED_AGAIN)
+    assert {(c[2], c[3], c[4]) for c in cells(session) if c[0] == 4} == {(ELSEWHERE, 25, 25)}
+
+
+def test_what_is_hidden_or_taken_back_is_nowhere_and_not_counted(session: Session) -> None:
+    received, hidden, *_ = life()
+    on_the_map = text("SELECT count(*) FROM map_reports WHERE cell IS NOT NULL")
+    play(session, [received])
+    assert (session.scalar(on_the_map), len(cells(session))) == (1, 7)
+    play(session, [hidden])
+    assert (session.scalar(on_the_map), cells(session)) == (0, [])
+    assert queries.report_counts(session, COMMUNE) == {}
+    assert queries.reports_by_commune(session) == {}
+    shown = replace(hidden, sequence=3, data=dict(hidden.data) | {"visible": True})
+    play(session, [shown])
+    assert (session.scalar(on_the_map), len(cells(session))) == (1, 7)
+    assert queries.report_counts(session, COMMUNE) == {"received": 1}
+    withdrawn = example("reports", reports.ReportStatusChanged)
+    data = withdrawn.model_copy(update={"status": "withdrawn"})
+    play(session, [said("reports", data.id, 4, data)])
+    assert (session.scalar(on_the_map), cells(session)) == (0, [])
+    assert queries.report_counts(session, COMMUNE) == {}
+
+
+def test_a_report_that_moves_gives_both_communes_a_new_version(session: Session) -> None:
+    received, _, corrected, *_ = life()
+    play(session, [received])
+    session.execute(text("UPDATE layer_versions SET version = 1"))
+    play(session, [corrected])
+    found = session.execute(text("SELECT commune, version > 1 FROM layer_versions ORDER BY 1"))
+    assert [tuple(row) for row in found] == [(ELSEWHERE, True), (COMMUNE, True)]
+
+
+def test_two_consumers_that_meet_a_new_report_at_once_count_it_once(engine: Engine) -> None:
+    received, _, corrected, *_ = life()
+    first, second = make_sessions(engine)(), make_sessions(engine)()
+    failures: list[type[BaseException]] = []
+
+    def meanwhile() -> None:
+        try:
+            play(second, [corrected])
+        except Exception as error:
+            failures.append(type(error))
+        second.rollback()
+
+    try:
+        play(first, [received])
+        thread = Thread(target=meanwhile)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        first.commit()
+        thread.join()
+        assert failures == [Crossed]
+        play(second, [corrected])  # the next attempt, as a consumer makes it
+        assert cells(second) == cells(second, COUNTED_AGAIN)
+        assert {c[2] for c in cells(second)} == {ELSEWHERE}
+    finally:
+        second.rollback()
+        first.execute(text("TRUNCATE map_reports, report_cells, layer_versions"))
+        first.commit()
+        first.close()
+        second.close()
+
+
 def test_only_layers_that_changed_get_a_new_version(session: Session) -> None:
     query = text("SELECT layer FROM layer_versions WHERE commune = :c ORDER BY layer")
     play(session, [e for e in story() if e.source == "reports"])
@@ -157,15 +297,54 @@ def test_only_layers_that_changed_get_a_new_version(session: Session) -> None:
     assert list(session.scalars(query, {"c": COMMUNE})) == ["funded", "proposals", "reports"]
 
 
+def test_a_projection_of_before_tiles_is_carried_over(scratch_database: str) -> None:
+    bootstrap(scratch_database, dict.fromkeys(SERVICES, PASSWORD))
+    name = make_url(scratch_database).database
+    assert name is not None
+    engine = make_engine(Database(scratch_database, name).url("gateway"), threads=2)
+    upgrade(engine, "gateway", "0001")
+    insert = text(
+        "INSERT INTO map_reports (id, ref, commune, category, status, geom, updated_at, sequence) "
+        "VALUES (:id, :ref, '0801', :category, :status, "
+        "ST_SetSRID(ST_MakePoint(:lon, 6.37), 4326), now(), 2)"
+    )
+    values: list[dict[str, Any]] = [
+        {"id": uuid4(), "ref": "S-1", "category": "waste", "status": "received", "lon": 2.41},
+        {"id": uuid4(), "ref": "S-2", "category": "waste", "status": "resolved", "lon": 2.41},
+        {"id": uuid4(), "ref": "S-3", "category": "waste", "status": "rejected", "lon": 2.42},
+        {"id": uuid4(), "ref": "S-4", "category": None, "status": "received", "lon": None},
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert, values)
+    upgrade(engine, "gateway")
+    with make_sessions(engine)() as session:
+        assert cells(session) == cells(session, COUNTED_AGAIN)
+        assert {(level, reports, open_) for level, _, _, reports, open_, *_ in cells(session)} == {
+            (level, 2, 1) for level in range(4, 17, 2)
+        }
+    engine.dispose()
+
+
+def another_life() -> list[Event]:
+    """The events of :func:`life`, of another report."""
+    other = {"id": str(uuid4()), "ref": "S-OTHER"}
+    return [replace(event, subject=other["id"], data=dict(event.data) | other) for event in life()]
+
+
+def publish(database: Database, source: str, events: Sequence[Event]) -> None:
+    publisher = make_engine(database.url(source), threads=1)
+    with make_sessions(publisher).begin() as session:
+        outbox.append(session, events)
+    publisher.dispose()
+
+
 def test_rebuilt_from_the_log_the_tables_are_the_same(
     fresh_database: Database, engine: Engine
 ) -> None:
     """The live consumer works all along; both read the services' real outboxes."""
     for source in SOURCES:
-        publisher = make_engine(fresh_database.url(source), threads=1)
-        with make_sessions(publisher).begin() as session:
-            outbox.append(session, [e for e in story() if e.source == source])
-        publisher.dispose()
+        publish(fresh_database, source, [e for e in story() if e.source == source])
+    publish(fresh_database, "reports", another_life())
     stop = Flag()
     live = Thread(target=EmbeddedSubscription(engine, CONSUMER, poll=0.05).run, args=(stop,))
     live.start()
@@ -179,6 +358,7 @@ def test_rebuilt_from_the_log_the_tables_are_the_same(
                 session.execute(text("SELECT layer, version FROM layer_versions")).all()
             )
             assert current_version(session, CONSUMER.group) == first
+            assert cells(session) == cells(session, COUNTED_AGAIN)
         assert all(before.values())
         assert rebuild(settings, engine, CONSUMER, "gateway") == first + 1
         with sessions() as session:
@@ -186,11 +366,8 @@ def test_rebuilt_from_the_log_the_tables_are_the_same(
             again = layer_versions(session)
         assert all(again[layer] > version for layer, version in versions.items())
         later = replace(story()[2], sequence=4)
-        publisher = make_engine(fresh_database.url("reports"), threads=1)
-        with make_sessions(publisher).begin() as session:
-            data = dict(later.data) | {"status": "reopened"}
-            outbox.append(session, [replace(later, data=data)])
-        publisher.dispose()
+        data = dict(later.data) | {"status": "reopened"}
+        publish(fresh_database, "reports", [replace(later, data=data)])
         with sessions() as session:
             for _ in range(100):
                 session.rollback()

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from gateway.layers import words
 from maps import CommuneOutline, DataLayer, MapParts, commune_parts, country_parts
 from tests.unit.maps.outlines import real, square
 
@@ -45,12 +46,14 @@ class Site:
         self.pages: dict[str, tuple[str, str]] = {}
         self.layers: dict[str, list[dict[str, Any]]] = {}
         self.asked: list[str] = []
+        self.queries: list[str] = []
         site = self
 
         class Handler(SimpleHTTPRequestHandler):
             def do_GET(self) -> None:
-                path = self.path.partition("?")[0]
+                path, _, query = self.path.partition("?")
                 site.asked.append(path)
+                site.queries.append(query)
                 if path in site.pages:
                     kind, body = site.pages[path]
                 elif path in site.layers:
@@ -81,11 +84,12 @@ class Site:
             f'<script defer src="{url}"></script>' for url in (*parts.scripts, f"{path}.js")
         )
         labels = html.escape(json.dumps(LABELS))
+        told = html.escape(words("fr"))
         self.pages[path] = (
             "text/html",
             (
                 f'<!doctype html><html lang="fr"><head><title>Carte</title>{links}{scripts}</head>'
-                f'<body><div data-labels="{labels}" {around}>{parts.html}</div>'
+                f'<body><div data-labels="{labels}" data-words="{told}" {around}>{parts.html}</div>'
                 f"{after}</body></html>"
             ),
         )
@@ -192,6 +196,78 @@ def test_a_shown_page_asks_again_and_a_hidden_one_does_not(
     page.clock.run_for(90_000)
     page.wait_for_timeout(200)
     assert site.asked.count("/layer") == asked
+
+
+def hexagon(lon: float, lat: float, **properties: Any) -> dict[str, Any]:
+    corners = [(0.004, 0), (0.002, 0.0035), (-0.002, 0.0035), (-0.004, 0), (-0.002, -0.0035)]
+    ring = [[lon + x, lat + y] for x, y in [*corners, (0.002, -0.0035), corners[0]]]
+    about = {"count": 23, "z": 4.2, "p": 0.0001, "significant": True, "trend": "emerging"}
+    return {
+        "type": "Feature",
+        "id": f"{lon}/{lat}",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": about | {"sentence": "23 dépôts ici", "sentence_en": "23 here"} | properties,
+    }
+
+
+HOTSPOTS = DataLayer("hotspots", "/hotspots?commune=0801&days=90", "Points chauds", show=False)
+
+
+def test_hotspots_are_drawn_month_by_month(page: Page, site: Site) -> None:
+    page.clock.set_fixed_time("2026-11-30T23:30:00Z")  # December already, in Bénin
+    site.layers["/layer"] = [pin("A-1", 2.40, 6.37)]
+    site.layers["/hotspots"] = [
+        hexagon(2.42, 6.37, sentence=EVIL),
+        hexagon(2.43, 6.372, z=7.0, trend="fading"),
+        hexagon(2.44, 6.37, significant=False),
+        hexagon(2.41, 6.37, z=-3.1),
+    ]
+    reports = DataLayer("reports", "/layer", "Signalements")
+    site.put("/hot", commune_parts(*real("0801"), [reports, HOTSPOTS]))
+    page.goto(f"{site.url}/hot")
+    page.wait_for_selector(".pin")
+    slider = page.get_by_role("slider", name="Points chauds sur 90 jours")
+    assert slider.count() == 0
+    assert "/hotspots" not in site.asked
+    page.locator(".leaflet-control-layers").hover()
+    page.get_by_label("Points chauds", exact=True).check()
+    page.wait_for_selector("path.map-hotspot")
+    areas = page.locator("path.map-hotspot")
+    # Only what chance does not explain, and only where there is more than elsewhere.
+    assert areas.count() == 2
+    assert page.locator("path.heat-4.trend-fading").count() == 1
+    said = page.locator("output")
+    expect(said).to_have_text("décembre 2026 · 2 zones")
+    areas.first.focus()
+    assert page.locator(".map-tip").inner_text() == EVIL
+    assert areas.first.get_attribute("aria-label") == EVIL
+    assert slider.get_attribute("aria-valuetext") == "décembre 2026"
+    site.layers["/hotspots"] = [hexagon(2.42, 6.37)]
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(said).to_have_text("novembre 2026 · 1 zone")
+    assert site.queries[-1] == "commune=0801&days=90&until=2026-11-30"
+    page.keyboard.press("Home")
+    expect(said).to_have_text("janvier 2026 · 1 zone")
+    assert site.queries[-1] == "commune=0801&days=90&until=2026-01-31"
+    page.keyboard.press("End")
+    expect(said).to_have_text("décembre 2026 · 1 zone")
+    assert site.queries[-1] == "commune=0801&days=90"
+    page.locator(".leaflet-control-layers").hover()
+    page.get_by_label("Points chauds", exact=True).uncheck()
+    assert areas.count() == 0
+    assert slider.count() == 0
+
+
+def test_a_page_of_hotspots_says_which_ones(page: Page, site: Site) -> None:
+    site.layers["/hotspots"] = [hexagon(2.42, 6.37)]
+    shown = DataLayer("hotspots", "/hotspots?commune=0801&days=90", "Points chauds")
+    about = 'data-hotspots="category=waste&amp;days=365"'
+    site.put("/heat", commune_parts(*real("0801"), [shown]), around=about)
+    page.goto(f"{site.url}/heat")
+    page.wait_for_selector("path.map-hotspot")
+    page.get_by_role("slider", name="Points chauds sur 365 jours").wait_for()
+    assert site.queries[-1] == "commune=0801&days=365&category=waste"
 
 
 PICKER = {

@@ -9,6 +9,8 @@ import folium.plugins
 import pytest
 from folium.elements import JSCSSMixin
 
+from gateway import labels
+from gateway.layers import words
 from maps import CommuneOutline, assets, country_map, render_parts
 from maps.assets import AssetNotVendoredError, subclasses
 from tests.unit.maps.outlines import square
@@ -68,15 +70,31 @@ def test_packages_are_pinned_and_name_no_registry() -> None:
 def test_the_map_script_uses_icons_that_exist() -> None:
     icons = json.loads((ROOT / "gateway/static/icons.json").read_text())
     script = "".join(path.read_text() for path in (ROOT / "gateway/static/js").glob("map*.js"))
-    categories = re.search(r"const CATEGORIES = \[(.*?)\]", script, re.DOTALL)
-    assert categories
+    told = json.loads(words("fr"))
     used = {
         *re.findall(r'icon\("([\w-]+)"\)', script),
-        *re.findall(r'"([\w-]+)"', categories[1]),
-        "trophy",
-        "lightbulb",
+        *(icon for _, icon, _ in told["category"].values()),
+        *("other", "trophy", "lightbulb"),
     }
     assert used <= icons.keys()
+
+
+def test_every_tone_that_a_page_tells_has_its_colour_on_the_map() -> None:
+    css = (ROOT / "gateway/static/css/map.css").read_text()
+    for kind in ("report", "proposal"):
+        for _, _, tone in json.loads(words("fr"))[kind].values():
+            assert f".tone-{tone} {{" in css
+
+
+@pytest.mark.parametrize("locale", ["fr", "en"])
+def test_the_map_has_no_words_of_its_own_for_codes(locale: str) -> None:
+    script = (ROOT / "gateway/static/js/map.js").read_text()
+    told = json.loads(words(locale))
+    assert told["report"].keys() == labels.STATUSES.keys()
+    for table in told.values():
+        for code, (said, _, _) in table.items():
+            assert said
+            assert f"{code}:" not in script
 
 
 def test_the_map_script_writes_text_and_never_markup() -> None:
