@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.session import ACCESS, REFRESH, queued_cookies
 
-PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
+PERMISSIONS = "geolocation=(self), camera=(), microphone=(self), payment=(), usb=()"
 
 
 def content_policy(basemap_url: str = "") -> str:

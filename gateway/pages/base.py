@@ -77,10 +77,6 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     "not_merged": ("", N_("Ce signalement n'est réuni à aucun autre.")),
     "unknown_agent": ("assignee", N_("Cette personne n'est pas dans l'annuaire de la mairie.")),
     "unchanged": ("", N_("C'est déjà ainsi : rien n'a changé.")),
-    "rules_changed": (
-        "",
-        N_("Quelqu'un a changé ces règles entre-temps. Rechargez la page avant d'enregistrer."),
-    ),
     "agent_busy": ("", N_("Cette personne a encore des signalements ouverts.")),
     "empty_ballot": ("choices", N_("Choisissez au moins un projet.")),
     "unknown_project": ("choices", N_("Un projet choisi n'est plus sur le bulletin.")),

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.orm import Session
 
 from gateway.clients import Api
 from gateway.errors import ServiceProblem
@@ -10,8 +11,10 @@ from gateway.layers import commune_map_parts
 from gateway.pages import base
 from gateway.pages.base import CampaignId, Form, Json
 from gateway.places import Places, PlacesDep
-from gateway.session import ApiDep, CheckedForm, SignedIn
+from gateway.projections.linked import linked_reports
+from gateway.session import ApiDep, CheckedForm, MaybePerson, SignedIn
 from gateway.web import gettext, redirect, render
+from services.common.db import SessionDep
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,13 +39,19 @@ def campaigns(code: str, request: Request, places: PlacesDep, api: ApiDep) -> Re
 
 @router.get("/budget/{campaign}")
 def campaign(
-    campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep, cursor: Cursor = None
+    campaign: CampaignId,
+    request: Request,
+    places: PlacesDep,
+    api: ApiDep,
+    who: MaybePerson,
+    cursor: Cursor = None,
 ) -> Response:
     """Show a campaign: its phases, its amount, its proposals as a list and a map."""
     found = base.told(api.campaign(campaign), gettext(request))
     code = found["commune"]
     names = base.place_names(places, code)
     answer = api.proposals(campaign=campaign, limit=base.PAGE, cursor=cursor)
+    drafts = api.proposals(campaign=campaign, status="draft")["features"] if who else []
     path = f"/budget/{found['id']}"
     return render(
         request,
@@ -54,6 +63,7 @@ def campaign(
         campaign=found,
         count=sum(found["counts"].values()),
         proposals=base.proposals_of(answer, names),
+        drafts=[base.located(one["properties"], names) for one in drafts],
         base=path,
         following=base.following(path, {}, answer),
         later=cursor is not None,
@@ -142,23 +152,34 @@ def proposal(
     request: Request,
     places: PlacesDep,
     api: ApiDep,
+    session: SessionDep,
     merci: Annotated[str, Query(max_length=5)] = "",
 ) -> Response:
-    """Show one proposal and what the mairie said of it."""
-    return _show(api, ref, request, places, thanks=bool(merci))
+    """Show one proposal and what the mairie said of it; a draft to those who may finish it."""
+    return _show(api, ref, request, places, session, thanks=bool(merci))
 
 
 def _show(
-    api: Api, ref: str, request: Request, places: Places, *, thanks: bool = False, notice: str = ""
+    api: Api,
+    ref: str,
+    request: Request,
+    places: Places,
+    session: Session,
+    *,
+    thanks: bool = False,
+    notice: str = "",
 ) -> Response:
     found = api.proposal(ref)
+    names = base.place_names(places, found["commune"])
+    linked = linked_reports(session, found["reports"])
     return render(
         request,
         "budget/proposal.html",
         status=409 if notice else 200,
         commune=places.commune(found["commune"]),
         nav="budget",
-        proposal=base.located(found, base.place_names(places, found["commune"])),
+        proposal=base.located(found, names),
+        reports=[base.located(one, names) for one in linked],
         campaign=api.campaign(found["campaign"]),
         thanks=thanks,
         problem=notice,
@@ -167,12 +188,18 @@ def _show(
 
 @router.post("/propositions/{ref}/soutien")
 def endorse(
-    ref: str, request: Request, places: PlacesDep, api: ApiDep, sent: CheckedForm, _person: SignedIn
+    ref: str,
+    request: Request,
+    places: PlacesDep,
+    api: ApiDep,
+    session: SessionDep,
+    sent: CheckedForm,
+    _person: SignedIn,
 ) -> Response:
     """Stand behind a proposal."""
     try:
         api.endorse(ref, key=str(sent.get("idempotency_key", "")))
     except ServiceProblem as problem:
         refused = base.refuse(request, Form(), problem)
-        return _show(api, ref, request, places, notice=refused.notice)
+        return _show(api, ref, request, places, session, notice=refused.notice)
     return redirect(f"/propositions/{ref}")

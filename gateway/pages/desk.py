@@ -163,7 +163,8 @@ def many(
     versions = _ticked(sent)
     action = _bulk_action(request, form, str(who.user_id))
     if not versions:
-        form.notice = gettext(request)("Cochez au moins un signalement.")
+        _ = gettext(request)
+        form.notice = _("Cochez au moins un signalement.")
     if form.bad:
         return _queue(code, request, places, api, form=form)
     body = {"refs": list(versions), "versions": versions, "action": action}
@@ -177,7 +178,7 @@ def many(
 def _ticked(sent: FormData) -> dict[str, int]:
     """Return the ticked reports with the version that was on the page: ``REF:VERSION``."""
     pairs = (str(value).rpartition(":") for value in sent.getlist("refs")[:100])
-    return {ref: int(seen) for ref, _, seen in pairs if ref and seen.isdigit() and len(seen) < 9}
+    return {ref: int(seen) for ref, _, seen in pairs if ref and seen.isdecimal() and len(seen) < 9}
 
 
 def _bulk_action(request: Request, form: Form, me: str) -> Json:
@@ -318,7 +319,8 @@ def _moderation(request: Request, form: Form, found: Json) -> tuple[str, Json]:
     body["hide"] = [one["id"] for one in sent if not one["hidden"] and one["id"] not in shown]
     body["show"] = [one["id"] for one in sent if one["hidden"] and one["id"] in shown]
     if not form.bad and not ({"hidden", "text"} & set(body) or body["hide"] or body["show"]):
-        form.notice = gettext(request)("Dites ce qu'il faut cacher, montrer ou remplacer.")
+        _ = gettext(request)
+        form.notice = _("Dites ce qu'il faut cacher, montrer ou remplacer.")
     return "moderation", body
 
 
@@ -360,7 +362,7 @@ def change(
     path, body = FORMS[what](request, form, found)
     if form.bad:
         return _show(request, places, api, found, form)
-    if form.values["version"].isdigit():
+    if form.values["version"].isdecimal():
         body["version"] = int(form.values["version"][:9])
     key = form.values["idempotency_key"]
     try:

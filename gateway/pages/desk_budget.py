@@ -315,6 +315,8 @@ def _proposal(
     found = api.proposal(ref)
     if found["commune"] != code:
         raise NotFound
+    if found["status"] == "draft":  # not yet anybody's to review
+        return redirect(f"/propositions/{found['ref']}")
     return render(
         request,
         "desk/proposal.html",

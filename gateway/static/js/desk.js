@@ -63,6 +63,8 @@
   all("[data-fill]").forEach((button) => button.addEventListener("click", () => {
     one(button.dataset.fill).value = button.dataset.value;
   }));
+  const tab = one(".tabs [aria-current]");
+  if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - 16;
   // A menu closes when something else is chosen.
   document.addEventListener("click", (event) => all("details.menu[open]").forEach((menu) => {
     if (!menu.contains(event.target)) menu.open = false;
