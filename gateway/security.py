@@ -15,7 +15,8 @@ def content_policy(basemap_url: str = "") -> str:
     address = urlsplit(basemap_url.replace("{s}", "*"))
     tiles = f" {address.scheme}://{address.netloc}" if address.netloc else ""
     return (
-        f"default-src 'self'; img-src 'self' data: blob:{tiles}; style-src 'self'; "
+        f"default-src 'self'; img-src 'self' data: blob:{tiles}; media-src 'self' blob:; "
+        "style-src 'self'; "
         f"script-src 'self'; connect-src 'self'{tiles}; object-src 'none'; base-uri 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     )

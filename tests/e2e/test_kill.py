@@ -26,6 +26,7 @@ REPORTING = (
     "accounts",
     "reports",
     "reports-relay",
+    "reports-consume",
     "gateway-consume",
     "gateway",
     "postgres",

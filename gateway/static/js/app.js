@@ -38,111 +38,52 @@
     });
   });
 
-  // ---- photos made small before they travel -----------------------------------------------------
-
-  const SIDE = 1600;
-
-  async function shrink(file) {
-    const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height));
-    if (scale === 1 && file.size < 400000) return file;
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.round(picture.width * scale);
-    canvas.height = Math.round(picture.height * scale);
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.82));
-    if (!blob || blob.size >= file.size) return file;
-    return new File([blob], "photo.jpg", { type: "image/jpeg" });
-  }
-
-  function put(input, file) {
-    const held = new DataTransfer();
-    held.items.add(file);
-    input.files = held.files;
-  }
-
-  function preview(input) {
-    const old = one(".preview", input.parentElement);
-    if (old) { URL.revokeObjectURL(old.src); old.remove(); }
-    if (!input.files.length) return;
-    const picture = document.createElement("img");
-    picture.className = "preview";
-    picture.alt = "";
-    picture.src = URL.createObjectURL(input.files[0]);
-    picture.addEventListener("error", () => picture.remove());
-    input.after(picture);
-  }
-
-  function photo(input) {
-    input.addEventListener("change", async () => {
-      const [file] = input.files;
-      if (!file) { preview(input); return; }
-      try { put(input, await shrink(file)); } catch (_) { /* the photo goes as it is */ }
-      preview(input);
-      input.dispatchEvent(new CustomEvent("palabre:photo", { bubbles: true }));
-    });
-  }
-
   // ---- drafts kept on this phone -----------------------------------------------------------------
 
-  const SECRET = new Set(["csrf_token", "idempotency_key"]);
+  // Secrets, and what report.js keeps itself: files, and what was shown already.
+  const APART = new Set(["csrf_token", "idempotency_key", "photo_ids", "voice_id", "seen_nearby", "seen_preview"]);
   const DAYS = 7;
-
-  function asText(file) {
-    return new Promise((done, fail) => {
-      const reader = new FileReader();
-      reader.onload = () => done(reader.result);
-      reader.onerror = fail;
-      reader.readAsDataURL(file);
-    });
-  }
-
-  function asFile(text) {
-    const [head, body] = text.split(",");
-    const bytes = Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
-    return new File([bytes], "photo.jpg", { type: head.slice(5, head.indexOf(";")) });
-  }
 
   function draft(form) {
     const key = `draft:${form.dataset.draft}`;
-    const file = one("input[type=file]", form);
-    let picture = null;
-
-    const kept = load(key);
-    const fresh = kept && Date.now() - kept.at < DAYS * 86400000;
+    const once = one("[name=idempotency_key]", form);
+    const found = load(key);
+    const kept = found && Date.now() - found.at < DAYS * 86400000 ? found : null;
+    let sent = kept && kept.sent;
+    form.dataset.drafted = kept ? "1" : "";
     // What the server gives back with its corrections is newer than the draft.
-    if (fresh && !one("[role=alert]", form.parentElement)) {
+    if (kept && !one("[role=alert]", form.parentElement)) {
       for (const [name, value] of Object.entries(kept.values)) {
         for (const field of all(`[name="${CSS.escape(name)}"]`, form)) {
           if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === value;
           else if (field.type !== "file" && !field.value) field.value = value;
         }
       }
-      if (file && kept.photo) {
-        try { picture = kept.photo; put(file, asFile(kept.photo)); preview(file); } catch (_) { picture = null; }
-      }
     }
 
-    function keep() {
+    function written() {
       const values = {};
       new FormData(form).forEach((value, name) => {
-        if (typeof value === "string" && value && !SECRET.has(name)) values[name] = value;
+        if (typeof value === "string" && value && !APART.has(name)) values[name] = value;
       });
-      const at = Date.now();
-      // Too large for the storage: the words matter most.
-      if (!save(key, { at, values, photo: picture })) save(key, { at, values, photo: null });
+      return values;
     }
+    const keep = () => save(key, { at: Date.now(), values: written(), sent });
 
-    let waiting;
-    const later = () => { clearTimeout(waiting); waiting = setTimeout(keep, 400); };
+    let waiting = 0;
+    const now = () => { if (waiting) { clearTimeout(waiting); waiting = 0; keep(); } };
+    const later = () => { clearTimeout(waiting); waiting = setTimeout(now, 400); };
+    window.addEventListener("pagehide", now);
+    document.addEventListener("visibilitychange", now);
     form.addEventListener("input", later);
     document.addEventListener("palabre:picked", later);
-    if (file) file.addEventListener("palabre:photo", async () => {
-      try { picture = await asText(file.files[0]); } catch (_) { picture = null; }
-      keep();
-    });
     form.addEventListener("submit", (event) => {
       clearTimeout(waiting);
+      waiting = 0;
+      // The same words sent again, because no answer came, are one and the same sending.
+      const text = JSON.stringify([written(), new FormData(form).getAll("photo_ids")]);
+      if (sent && sent.text === text) once.value = sent.once;
+      else sent = { once: once.value, text };
       keep();
       const anonymous = one("[name=anonymous]", form);
       if (form.dataset.signIn && !(anonymous && anonymous.checked)) {
@@ -158,7 +99,10 @@
   // Received: the draft is no more needed. Any other page (a correction, a sign-in) keeps it.
   function forget() {
     const key = load("sent");
-    if (key && one("[data-received]")) { drop(key); drop("sent"); }
+    if (!key || !one("[data-received]")) return;
+    drop(key);
+    drop("sent");
+    try { indexedDB.deleteDatabase(`palabre:${key}`); } catch (_) { /* no files were kept */ }
   }
 
   // ---- the ballot's running total -----------------------------------------------------------------
@@ -198,59 +142,107 @@
     window.addEventListener("beforeunload", (event) => { if (!sent) event.preventDefault(); });
   }
 
-  // ---- "is there one already?" ---------------------------------------------------------------------
+  // ---- pieces of a page that come after it ------------------------------------------------------
 
-  function duplicates(box) {
-    const form = box.closest("form");
-    const value = (name) => { const data = new FormData(form).get(name); return data || ""; };
-    let asked = "";
+  async function piece(box) {
+    try {
+      const answer = await fetch(box.dataset.load);
+      if (answer.ok) box.innerHTML = await answer.text(); // our own page's markup, escaped there
+    } catch (_) { /* the link beside it leads to the same */ }
+  }
 
-    async function look() {
-      const query = new URLSearchParams({ lon: value("lon"), lat: value("lat"), category: value("category") });
-      if (!value("lon") || !value("category") || asked === String(query)) return;
-      asked = String(query);
+  // ---- a report followed by who gave no name ------------------------------------------------------
+
+  // The code is in the link's fragment, which no browser sends; it is kept while this tab is open.
+  function follow() {
+    const given = one("#lien-suivi");
+    if (given) try { sessionStorage.setItem(`palabre:suivi:${given.pathname.split("/").pop()}`, given.hash.slice(7)); } catch (_) { /* the link is shown */ }
+    const form = one("form[data-follow]");
+    if (!form) return;
+    const key = `palabre:suivi:${form.dataset.follow}`;
+    const link = location.hash.match(/^#suivi=([a-z0-9]{16,100})$/i);
+    let code = link && link[1];
+    try {
+      if (code) sessionStorage.setItem(key, code);
+      else code = sessionStorage.getItem(key);
+    } catch (_) { /* the link works once, then */ }
+    if (link) history.replaceState(history.state, "", location.pathname + location.search);
+    if (code && !one("[role=alert]")) open(form, code, key);
+  }
+
+  async function open(form, code, key) {
+    const field = one("[name=follow_up]", form);
+    field.value = code;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+      if (!answer.ok || !found) throw new Error(String(answer.status));
+      const said = one("main .note.green");
+      one("main").replaceWith(found);
+      if (said) one(".wrap", found).prepend(said);
+      start(found);
+      found.focus({ preventScroll: true });
+    } catch (error) {
+      field.value = "";
+      if (error.message === "422") try { sessionStorage.removeItem(key); } catch (_) { /* so be it */ }
+    }
+  }
+  window.addEventListener("hashchange", follow);
+
+  // ---- what changed since one last looked ----------------------------------------------------------
+
+  function news(items) {
+    const seen = load("seen") || {};
+    const known = load("seen") !== null;
+    for (const item of items) {
+      const { of, changed } = item.dataset;
+      const mark = one("[data-new]", item);
+      if (known && seen[of] !== changed) mark.hidden = false;
+      seen[of] = changed;
+    }
+    save("seen", seen);
+  }
+
+  // ---- copying, sharing, printing -------------------------------------------------------------------
+
+  async function copy(button) {
+    const from = one(button.dataset.copy);
+    try { await navigator.clipboard.writeText(from.textContent.trim()); button.textContent = button.dataset.done; } catch (_) {
+      getSelection().selectAllChildren(from);
+    }
+  }
+
+  // Where nothing can be shared the button copies, if it has a word for that.
+  function share(button) {
+    const { share: from, title, done } = button.dataset;
+    if (!navigator.share && !done) return;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const url = one(from).href;
       try {
-        const answer = await fetch(`/api/v1/reports/duplicates?${query}`);
-        show(answer.ok ? (await answer.json()).features : []);
-      } catch (_) { show([]); }
-    }
-
-    function show(features) {
-      box.replaceChildren();
-      if (!features.length) return;
-      const note = document.createElement("div");
-      note.className = "note ochre";
-      const inner = note.appendChild(document.createElement("div"));
-      inner.appendChild(document.createElement("p")).textContent = box.dataset.title;
-      inner.firstChild.className = "strong";
-      inner.appendChild(document.createElement("p")).textContent = box.dataset.help;
-      for (const { properties: p } of features.slice(0, 3)) {
-        const link = inner.appendChild(document.createElement("p")).appendChild(document.createElement("a"));
-        link.href = `/signalements/${encodeURIComponent(p.ref)}`;
-        link.textContent = `${Math.round(p.distance_m)} m · ${p.summary}`;
-      }
-      box.appendChild(note);
-    }
-    form.addEventListener("change", look);
-    document.addEventListener("palabre:picked", look);
+        if (navigator.share) await navigator.share({ title, url });
+        else { await navigator.clipboard.writeText(url); button.textContent = done; }
+      } catch (_) { /* closed again, or refused */ }
+    });
   }
 
   // ---- start -------------------------------------------------------------------------------------------
 
-  all("[data-photo]").forEach(photo);
+  function start(page) {
+    all("form[data-draft]", page).forEach(draft);
+    all("form[data-once]", page).forEach(once);
+    all("form[data-ballot]", page).forEach(ballot);
+    all("form[data-leaving]", page).forEach(leaving);
+    all("[data-load]", page).forEach(piece);
+    all("[data-share]", page).forEach(share);
+    all("[data-print]", page).forEach((button) => button.addEventListener("click", () => window.print()));
+    all("[data-copy]", page).forEach((button) => button.addEventListener("click", () => copy(button)));
+    const items = all("[data-changed]", page);
+    if (items.length) news(items);
+    const wrong = one("[data-focus]", page);
+    if (wrong) wrong.focus();
+  }
   forget();
-  all("form[data-draft]").forEach(draft);
-  all("form[data-once]").forEach(once);
-  all("form[data-ballot]").forEach(ballot);
-  all("form[data-leaving]").forEach(leaving);
-  all("[data-duplicates]").forEach(duplicates);
-  all("[data-print]").forEach((button) => button.addEventListener("click", () => window.print()));
-  all("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
-    const text = one(button.dataset.copy).textContent.trim();
-    try { await navigator.clipboard.writeText(text); button.textContent = button.dataset.done; } catch (_) {
-      getSelection().selectAllChildren(one(button.dataset.copy));
-    }
-  }));
-  const wrong = one("[data-focus]");
-  if (wrong) wrong.focus();
+  start(document);
+  follow();
 })();

@@ -91,6 +91,12 @@
       },
     });
     map.addControl(new Locate());
+    // The place that a photo remembers, taken over by the form.
+    place.addEventListener("palabre:place", ({ detail }) => {
+      const at = L.latLng(detail.lat, detail.lon);
+      choose(at);
+      map.setView(at, 16, { animate: false });
+    });
     map.on("click", (event) => choose(event.latlng));
     // A touch on a pin shows its card and means "here" too: the same spot may have a new problem.
     map.on("popupopen", (event) => choose(event.popup.getLatLng()));

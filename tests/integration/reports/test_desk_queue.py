@@ -34,7 +34,8 @@ READS = ["reports", "agents", "targets", "routing", "round", "stats"]
 WRITES = [
     ("POST", "reports/bulk"), ("POST", "reports/S-2345678/assignment"),
     ("POST", "reports/S-2345678/notes"), ("POST", "reports/S-2345678/moderation"),
-    ("PUT", "agents"), ("DELETE", "agents/01930000-0000-7000-8000-000000000009"), ("PUT", "targets"), ("PUT", "routing"),
+    ("PUT", "agents"), ("DELETE", "agents/01930000-0000-7000-8000-000000000009"),
+    ("PUT", "targets"), ("PUT", "routing"),
     ("POST", "routing/dry-run"),
 ]  # fmt: skip
 
