@@ -83,7 +83,7 @@ def rows(database: Database, service: str, sql: str) -> list[dict[str, Any]]:
 @contextmanager
 def serve(app: FastAPI) -> Iterator[str]:
     """Serve ``app`` on a free port of 127.0.0.1, with the options of ``api``, and give its URL."""
-    settings = getattr(app.state, "settings", None)
+    settings = getattr(getattr(app, "state", None), "settings", None)
     config = uvicorn.Config(
         app,
         host="127.0.0.1",

@@ -173,10 +173,11 @@ def become_agent(story: Story, page: Page) -> None:
 def answer_the_report(story: Story, page: Page, citizen: Page) -> None:
     story.shoot(page, "06-desk")
     press(page, story.report)
-    expect(page.get_by_text(NASTY)).to_be_visible()
+    expect(page.locator(".user-text", has_text=NASTY)).to_be_visible()
     pick(page, "Pris en compte")
-    page.get_by_label("Réponse publique").fill(REPLY)
-    page.get_by_label("Note interne").fill("Voir avec la SBEE, secret")
+    answer = page.locator("form", has=page.get_by_role("button", name="Enregistrer et répondre"))
+    answer.get_by_label("Réponse publique").fill(REPLY)
+    answer.get_by_label("Note interne").fill("Voir avec la SBEE, secret")
     press(page, "Enregistrer et répondre")
     expect(page.get_by_text(REPLY)).to_be_visible()
     wait_for(
