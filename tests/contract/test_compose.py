@@ -17,6 +17,7 @@ from infra.launcher.table import PROCESSES, processes
 from infra.postgres.cluster import OWNER, SETTINGS
 from services.accounts.settings import Settings as AccountsSettings
 from services.proposals.settings import Settings as ProposalsSettings
+from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings as ReportsSettings
 from services.voting.settings import Settings as VotingSettings
 
@@ -77,6 +78,8 @@ def test_its_settings_are_the_launchers(tmp_path: Path) -> None:
     urls = {f"PALABRE_{name.upper()}_DATABASE_URL" for name in SETTINGS_OF}
     optional = {"PALABRE_HOST", "PALABRE_BASEMAP_URL", "PALABRE_BASEMAP_ATTRIBUTION"}
     optional |= {"PALABRE_TRUSTED_PROXIES", "PALABRE_GATEWAY_TRUSTED_PROXIES"}
+    optional |= {f"PALABRE_MEDIA_{name.upper()}" for name in MediaSettings.model_fields}
+    optional |= {"PALABRE_PUBLIC_URL"}
     assert ours == launchers | urls | optional | {"PALABRE_KAFKA_BOOTSTRAP_SERVERS"}
 
 

@@ -16,6 +16,7 @@ class MediaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="PALABRE_MEDIA_",
+        env_ignore_empty=True,
         env_file=os.environ.get("PALABRE_ENV_FILE", ".palabre/env"),
         extra="ignore",
         frozen=True,
