@@ -19,6 +19,7 @@ from services.reports.media.storage import storage_of
 from services.reports.ogc import api as ogc
 from services.reports.open311 import api as open311
 from services.reports.open311.cli import app as clients
+from services.reports.retention import anonymise
 from services.reports.settings import Settings
 
 #: Exports and feeds first: their paths would else be taken for a report's.
@@ -55,3 +56,4 @@ def add_intake(app: FastAPI) -> None:
 
 cli = service_cli(Settings, make_app, package="services/reports", consumer=lambda _: CONSUMER)
 cli.add_typer(clients, name="clients")
+cli.command("anonymise")(anonymise)

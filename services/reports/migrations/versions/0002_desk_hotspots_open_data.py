@@ -92,6 +92,7 @@ def upgrade() -> None:
             ADD COLUMN kind text NOT NULL DEFAULT 'status',
             ADD COLUMN detail jsonb NOT NULL DEFAULT '{}';
         CREATE INDEX supports_user ON supports (user_id);
+        ALTER TABLE supports ADD COLUMN anonymous boolean NOT NULL DEFAULT false;
 
         ALTER TABLE uploads
             ADD COLUMN kind text NOT NULL DEFAULT 'photo' CHECK (kind IN ('photo', 'voice')),
