@@ -184,7 +184,11 @@ def report_status_changed(session: Session, event: Event, data: Reader) -> None:
 def report_visibility_changed(session: Session, event: Event, data: Reader) -> None:
     """Hide a report from everybody, or show it again."""
     assert isinstance(data, readers.ReportVisibility)  # noqa: S101
-    _report(session, event, data, visible=data.visible, visible_sequence=event.sequence)
+    told: dict[str, Any] = {}
+    if data.now:  # nothing was said of it while it was hidden
+        told = data.now.model_dump() | dict.fromkeys(_STATES, event.sequence)
+    told |= {"visible": data.visible, "visible_sequence": event.sequence}
+    _report(session, event, data, **told)
 
 
 def campaign_published(session: Session, event: Event, data: Reader) -> None:

@@ -17,8 +17,8 @@ class OfReport(Reader):
     commune: str
 
 
-class Report(OfReport):
-    """A report was received or corrected: where and what it is."""
+class Place(Reader):
+    """Where and what a report is."""
 
     arrondissement: str | None
     category: str
@@ -28,6 +28,10 @@ class Report(OfReport):
     received_at: datetime
 
 
+class Report(OfReport, Place):
+    """A report was received or corrected."""
+
+
 class ReportStatus(OfReport):
     """A report moved in its workflow."""
 
@@ -35,9 +39,10 @@ class ReportStatus(OfReport):
 
 
 class ReportVisibility(OfReport):
-    """The mairie hid a report, or showed it again."""
+    """The mairie hid a report, or showed it again as it is ``now``."""
 
     visible: bool
+    now: Place | None = None
 
 
 class Campaign(Reader):

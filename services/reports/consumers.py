@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from services.common.events.envelope import Event, Reader, Undecodable
 from services.common.events.inbox import Consumer
 from services.reports import repository, service
+from services.reports.events import ReportProposalChanged
 from services.reports.models import Report
 
 SUBMITTED = "bj.palabre.proposal.submitted.v1"
@@ -124,6 +125,15 @@ def _follow(session: Session, report: Report, proposal: UUID, ref: str, step: St
         return
     detail = {"proposal": ref, "status": step.status}
     service.record(session, report, "proposal", "mairie", actor=None, at=step.at, detail=detail)
+    said = ReportProposalChanged(
+        id=report.id,
+        ref=report.ref,
+        commune=report.commune,
+        proposal=ref,
+        status=step.status,
+        changed_at=step.at,
+    )
+    service.publish(session, report, said)
     # Who asks for what changed since a time must meet a line that came late.
     report.updated_at = datetime.now(UTC)
 

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict
+
 from services.common.events.envelope import EventData
 
 
@@ -57,8 +59,21 @@ class ReportCorrected(EventData):
     corrected_at: datetime
 
 
+class Shown(BaseModel):
+    """A report as it is when it is shown again: while it was hidden nothing was said of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arrondissement: str | None
+    category: str
+    status: str
+    lon: float | None
+    lat: float | None
+    received_at: datetime
+
+
 class ReportVisibilityChanged(EventData):
-    """The mairie hid a report from the public, or showed it again."""
+    """The mairie hid a report from the public, or showed it again as it is ``now``."""
 
     event_type: ClassVar[str] = "bj.palabre.report.visibility_changed.v1"
 
@@ -66,6 +81,31 @@ class ReportVisibilityChanged(EventData):
     ref: str
     commune: str
     visible: bool
+    now: Shown | None = None
+    changed_at: datetime
+
+
+class ReportNoted(EventData):
+    """The mairie said something publicly without changing the status; the words are asked for."""
+
+    event_type: ClassVar[str] = "bj.palabre.report.noted.v1"
+
+    id: UUID
+    ref: str
+    commune: str
+    noted_at: datetime
+
+
+class ReportProposalChanged(EventData):
+    """What became of a project that grew out of a report, for those who follow the report."""
+
+    event_type: ClassVar[str] = "bj.palabre.report.proposal_changed.v1"
+
+    id: UUID
+    ref: str
+    commune: str
+    proposal: str
+    status: str
     changed_at: datetime
 
 
@@ -108,6 +148,8 @@ PUBLISHED: tuple[type[EventData], ...] = (
     ReportStatusChanged,
     ReportCorrected,
     ReportVisibilityChanged,
+    ReportNoted,
+    ReportProposalChanged,
     HotspotDetected,
     HotspotEnded,
 )
@@ -164,6 +206,30 @@ EXAMPLES: tuple[EventData, ...] = (
         corrected_at=_AT,
     ),
     ReportVisibilityChanged(id=_ID, ref="S-7K4M2PQ", commune="0801", visible=False, changed_at=_AT),
+    ReportVisibilityChanged(
+        id=_ID,
+        ref="S-7K4M2PQ",
+        commune="0801",
+        visible=True,
+        now=Shown(
+            arrondissement="0801-05",
+            category="waste",
+            status="in_progress",
+            lon=2.4183,
+            lat=6.3654,
+            received_at=_AT,
+        ),
+        changed_at=_AT,
+    ),
+    ReportNoted(id=_ID, ref="S-7K4M2PQ", commune="0801", noted_at=_AT),
+    ReportProposalChanged(
+        id=_ID,
+        ref="S-7K4M2PQ",
+        commune="0801",
+        proposal="P-7K4M2P",
+        status="funded",
+        changed_at=_AT,
+    ),
     HotspotDetected(
         id=_HOTSPOT,
         ref="H-7K4M2",

@@ -334,6 +334,26 @@ def followers(session: Session, report_id: UUID) -> list[UUID]:
     return list(session.scalars(_FOLLOWERS, {"id": report_id}))
 
 
+_WROTE = text(f"""
+    {_TREE} SELECT EXISTS (
+        SELECT FROM tree WHERE reporter = :user OR follow_up_hash = :hash)
+""")  # noqa: S608
+
+
+def wrote_one(
+    session: Session, report_id: UUID, user_id: UUID | None, follow_up_hash: bytes | None
+) -> bool:
+    """Tell whether somebody is the author of a report or of one merged into it."""
+    values = {"id": report_id, "user": user_id, "hash": follow_up_hash}
+    return bool(session.execute(_WROTE, values).scalar_one())
+
+
+def public_refs(session: Session, refs: Sequence[str]) -> set[str]:
+    """Return those of ``refs`` that anybody may see."""
+    query = text("SELECT ref FROM public_reports WHERE ref = ANY(:refs)")
+    return set(session.scalars(query, {"refs": list(refs)})) if refs else set()
+
+
 def duplicates_of(session: Session, report_id: UUID) -> list[str]:
     """Return the refs of the public reports merged into one, oldest first."""
     query = "SELECT ref FROM public_reports WHERE duplicate_of = :id ORDER BY created_at, id"
@@ -473,7 +493,8 @@ def duplicates(
 
 
 _MINE = text("""
-    SELECT id, ref, commune, category, status, description, created_at, updated_at, supports,
+    SELECT id, ref, commune, category, status, created_at, updated_at, supports, duplicate_of,
+        coalesce(public_description, description) AS description,
         reporter IS NOT DISTINCT FROM :user AS own
     FROM reports r
     WHERE reporter = :user OR (id IN (SELECT report_id FROM supports WHERE user_id = :user)
@@ -487,16 +508,31 @@ def mine(session: Session, user_id: UUID, limit: int) -> Sequence[Row[Any]]:
     return session.execute(_MINE, {"user": user_id, "limit": limit}).all()
 
 
-def rewrite_note(session: Session, report_id: UUID, version: int, note: str) -> bool:
-    """Replace the words of a citizen's own line of history; tell whether there was one."""
-    done = session.execute(
-        text(
-            "UPDATE history SET public_note = :note WHERE report_id = :id AND version = :version "
-            "AND actor_kind = 'citizen' AND public_note <> ''"
-        ),
-        {"id": report_id, "version": version, "note": note},
-    )
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+_REWRITE = text("""
+    UPDATE history h SET public_note = :note FROM history before
+    WHERE h.report_id = :id AND h.version = :version
+    AND h.actor_kind = 'citizen' AND h.public_note <> ''
+    AND before.report_id = h.report_id AND before.version = h.version
+    RETURNING before.public_note
+""")
+
+
+def rewrite_note(session: Session, report_id: UUID, version: int, note: str) -> str | None:
+    """Replace the words of a citizen's own line of history; return the former, None for no line."""
+    values = {"id": report_id, "version": version, "note": note}
+    found: str | None = session.execute(_REWRITE, values).scalar_one_or_none()
+    return found
+
+
+_FORGET_MODERATED = text("""
+    UPDATE history SET detail = detail - 'landmark' - 'notes'
+    WHERE report_id = :id AND kind = 'moderation' AND detail ?| ARRAY['landmark', 'notes']
+""")
+
+
+def forget_moderated(session: Session, report_id: UUID) -> None:
+    """Forget the words that moderation kept for the mairie: their author took them back."""
+    session.execute(_FORGET_MODERATED, {"id": report_id})
 
 
 def arrondissement_exists(session: Session, code: str) -> bool:

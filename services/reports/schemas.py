@@ -107,8 +107,6 @@ class StatusUpdate(Body):
     def _complete(self) -> Self:
         if self.status == "rejected" and self.reason is None:
             raise ValueError("a rejection needs a reason")
-        if self.status == "forwarded" and not self.forwarded_to:
-            raise ValueError("say who the report is forwarded to")
         if (self.status == "duplicate") != (self.duplicate_of is not None):
             raise ValueError("a duplicate names the report it repeats, and only a duplicate does")
         return self
@@ -276,7 +274,10 @@ class Supported(BaseModel):
 
 
 class Mine(BaseModel):
-    """A report that the person sent or supports."""
+    """A report that the person sent or supports.
+
+    Merged into another it has that one's status and news; ``merged_into`` is its ref.
+    """
 
     id: UUID
     ref: str
@@ -288,6 +289,7 @@ class Mine(BaseModel):
     updated_at: datetime
     supports: int
     own: bool
+    merged_into: str | None = None
 
 
 class CategoryOut(BaseModel):

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,12 @@ from services.reports.errors import (
     UnknownCommune,
     UnknownPhoto,
 )
-from services.reports.events import ReportCorrected, ReportStatusChanged
+from services.reports.events import (
+    ReportCorrected,
+    ReportStatusChanged,
+    ReportVisibilityChanged,
+    Shown,
+)
 from services.reports.models import HistoryLine, Report
 from services.reports.schemas import (
     Contact,
@@ -179,6 +184,9 @@ def detail(
     staff = "mairie" in actors
     lon, lat = repository.point(session, report.id, exact=bool(actors))
     names = repository.agent_names(session, report.commune) if staff else {}
+    lines = repository.history(session, report.id)
+    told = [line.detail[way] for line in lines for way in _WAYS if way in line.detail]
+    named = None if staff else repository.public_refs(session, told)
     sent = repository.attachments(session, report.id)
     shown = [row for row in sent if staff or not row.hidden]
     master = None
@@ -208,8 +216,8 @@ def detail(
         photos=[photo_links(r.upload_id, hidden=r.hidden) for r in shown if r.kind == "photo"],
         voice=next((_voice(row) for row in shown if row.kind == "voice"), None),
         history=[
-            _line(line, names if staff else None)
-            for line in repository.history(session, report.id)
+            _line(line, names if staff else None, named)
+            for line in lines
             if staff or line.kind in domain.PUBLIC_KINDS or line.public_note
         ],
         duplicate_of=master,
@@ -218,7 +226,7 @@ def detail(
             LinkedProposal(ref=row.ref, status=row.status)
             for row in repository.proposals_of(session, report.id)
         ],
-        allowed=domain.allowed(report.status, actors),
+        allowed=domain.allowed(report.status, actors | _of_merged(session, report, reader, token)),
         capacities=sorted(actors),
         staff=_staff(session, report, names) if staff else None,
     )
@@ -256,9 +264,21 @@ def _voice(row: Row[Any]) -> Voice:
     )
 
 
-def _line(line: HistoryLine, names: Mapping[UUID, str] | None) -> HistoryOut:
-    """Return a line; ``names`` of the agents are given to agents only."""
+#: How a line of a merge names the other report.
+_WAYS = ("from", "into")
+
+
+def _line(
+    line: HistoryLine, names: Mapping[UUID, str] | None, named: Collection[str] | None
+) -> HistoryOut:
+    """Return a line; ``names`` of the agents are given to agents only.
+
+    ``named`` holds the refs of other reports that the reader may hear of (None: all).
+    """
     internal = names is not None
+    detail = line.detail if internal or line.kind in domain.PUBLIC_KINDS else {}
+    if named is not None:
+        detail = {k: v for k, v in detail.items() if k not in _WAYS or v in named}
     by_agent = line.actor_kind == "mairie" and line.actor is not None
     return HistoryOut(
         version=line.version,
@@ -268,7 +288,7 @@ def _line(line: HistoryLine, names: Mapping[UUID, str] | None) -> HistoryOut:
         by=line.actor_kind,
         public_note=line.public_note,
         reason=line.reason,
-        detail=line.detail if internal or line.kind in domain.PUBLIC_KINDS else {},
+        detail=detail,
         internal_note=line.internal_note if internal else None,
         actor=names.get(line.actor) if names and by_agent and line.actor else None,
     )
@@ -289,6 +309,25 @@ def actors_of(
     return frozenset(found)
 
 
+#: What the author of a merged report may say of the one it was merged into.
+_SAID_OF_ALL: frozenset[domain.Status] = frozenset({"confirmed", "reopened"})
+
+
+def _of_merged(
+    session: Session, report: Report, reader: Principal | None, token: str | None
+) -> frozenset[domain.Actor]:
+    """Return ``citizen`` for the author of a report merged into this one, once it is closed."""
+    if not _SAID_OF_ALL & set(domain.TRANSITIONS[report.status]):  # type: ignore[index]
+        return frozenset()
+    wrote = repository.wrote_one(
+        session,
+        report.id,
+        reader.user_id if reader else None,
+        token_hash(token) if token else None,
+    )
+    return frozenset({"citizen"}) if wrote else frozenset()
+
+
 def locked(
     session: Session,
     key: UUID | str,
@@ -296,14 +335,19 @@ def locked(
     token: str | None = None,
     *,
     seen: int | None = None,
+    merged: bool = False,
 ) -> tuple[Report, frozenset[domain.Actor]]:
     """Lock a report for a change by somebody who may make one.
+
+    With ``merged`` the authors of reports merged into it may, too.
 
     Of two agents at once the second waits for the first, and with ``seen`` (the version it looked
     at) learns that something changed: :class:`ChangedMeanwhile`.
     """
     report = get_report(session, key, actor, token, lock=True)
     actors = actors_of(report, actor, token)
+    if merged:
+        actors |= _of_merged(session, report, actor, token)
     if not actors:
         raise Forbidden("Only the commune's agents or the reporter may change this report.")
     if seen is not None and seen != report.version:
@@ -350,13 +394,41 @@ def record(
 
 
 def publish(session: Session, report: Report, said: EventData) -> None:
-    """Say the event of the line that :func:`record` just added, last in the transaction."""
+    """Say the event of the line that :func:`record` just added, last in the transaction.
+
+    Of a hidden report nothing is said but that it is hidden, until it is shown again.
+    """
+    if report.hidden_at is not None and not isinstance(said, ReportVisibilityChanged):
+        return
     event = new_event(SOURCE, report.id, report.commune, report.version, said)
     held: list[Event] | None = session.info.get(HELD)
     if held is None:
         outbox.append(session, [event])
     else:
         held.append(event)
+
+
+def say_visibility(session: Session, report: Report, at: datetime) -> None:
+    """Say that a report is hidden, or that it is shown again and how it is now."""
+    visible = is_public(report)
+    lon, lat = repository.point(session, report.id)
+    now = Shown(
+        arrondissement=report.arrondissement,
+        category=report.category,
+        status=report.status,
+        lon=lon,
+        lat=lat,
+        received_at=report.created_at,
+    )
+    said = ReportVisibilityChanged(
+        id=report.id,
+        ref=report.ref,
+        commune=report.commune,
+        visible=visible,
+        now=now if visible else None,
+        changed_at=at,
+    )
+    publish(session, report, said)
 
 
 @contextmanager
@@ -392,7 +464,9 @@ def change_status(
     """Move a report in the workflow, with a line of history and an event."""
     if body.status == "duplicate":
         _lock_merges(session, key)
-    report, actors = locked(session, key, actor, token, seen=body.version)
+    report, actors = locked(
+        session, key, actor, token, seen=body.version, merged=body.status in _SAID_OF_ALL
+    )
     who = domain.TRANSITIONS[report.status].get(body.status)  # type: ignore[index]
     if who is None:
         raise TransitionNotAllowed(
@@ -613,8 +687,9 @@ def redact(
     if repository.detach(session, report.id, body.remove) != len(set(body.remove)):
         raise UnknownPhoto("One of these is not attached to this report.", "/remove")
     for version, note in body.notes.items():
-        if not repository.rewrite_note(session, report.id, version, note):
+        if repository.rewrite_note(session, report.id, version, note) is None:
             raise Invalid("This line of history is not yours.", f"/notes/{version}")
+    repository.forget_moderated(session, report.id)
     return record(session, report, "redaction", "citizen", actor=author(report, actor))
 
 
@@ -637,14 +712,18 @@ def support(session: Session, key: UUID | str, person: Principal) -> int:
 
 def mine(session: Session, person: Principal) -> list[Mine]:
     """Return what a person sent or supports, the latest change first."""
-    rows: Sequence[Row[Any]] = repository.mine(session, person.user_id, MINE)
-    return [
-        Mine(
-            **{name: value for name, value in row._asdict().items() if name != "description"},
-            summary=domain.summary(row.description),
-        )
-        for row in rows
-    ]
+    found = [_of_mine(session, row) for row in repository.mine(session, person.user_id, MINE)]
+    return sorted(found, key=lambda one: one.updated_at, reverse=True)
+
+
+def _of_mine(session: Session, row: Row[Any]) -> Mine:
+    told = {n: v for n, v in row._asdict().items() if n not in ("description", "duplicate_of")}
+    told["summary"] = domain.summary(row.description)
+    if row.duplicate_of:
+        top = repository.find(session, repository.root(session, row.id))
+        if top is not None and is_public(top):
+            told |= {"status": top.status, "merged_into": top.ref, "updated_at": top.updated_at}
+    return Mine(**told)
 
 
 def public_feature(feature: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from services.reports.schemas import (
     CategoryCode,
     Correction,
     Description,
+    Landmark,
     Note,
     Seen,
     StatusUpdate,
@@ -82,11 +83,14 @@ class Notes(Body):
 class Moderation(Body):
     """What the public sees of a report; a ``text`` of null shows the reporter's own words again.
 
-    ``hide`` and ``show`` name attached photos or the voice note.
+    ``hide`` and ``show`` name attached photos or the voice note; ``notes`` maps versions of the
+    citizen's own lines of history to the words to show instead.
     """
 
     hidden: bool | None = None
     text: Description | None = None
+    landmark: Landmark | None = None
+    notes: dict[int, Note] = Field(default_factory=dict, max_length=50)
     hide: list[UUID] = Field(default_factory=list, max_length=MAX_PHOTOS + 1)
     show: list[UUID] = Field(default_factory=list, max_length=MAX_PHOTOS + 1)
     reason: Note = Field(min_length=1)
@@ -95,7 +99,8 @@ class Moderation(Body):
     @model_validator(mode="after")
     def _something(self) -> Self:
         text = "text" in self.model_fields_set
-        if self.hidden is None and not (text or self.hide or self.show):
+        changes = (text, self.landmark is not None, self.notes, self.hide, self.show)
+        if self.hidden is None and not any(changes):
             raise ValueError("say what to hide, show or replace")
         if set(self.hide) & set(self.show):
             raise ValueError("a photo is either hidden or shown")

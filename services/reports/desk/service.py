@@ -57,7 +57,7 @@ from services.reports.errors import (
     UnknownArrondissement,
     UnknownPhoto,
 )
-from services.reports.events import ReportVisibilityChanged
+from services.reports.events import ReportNoted
 from services.reports.models import HistoryLine, Report
 
 GRANT = "roles.grant"
@@ -190,11 +190,14 @@ def note(session: Session, desk: Desk, key: UUID | str, body: Notes) -> Report:
         public_note=body.public_note,
         internal_note=body.internal_note,
     )
+    if body.public_note:
+        said = ReportNoted(id=report.id, ref=report.ref, commune=report.commune, noted_at=now)
+        core.publish(session, report, said)
     return report
 
 
 def moderate(session: Session, desk: Desk, key: UUID | str, body: Moderation) -> Report:
-    """Change what the public sees of a report. History says what was done, never the words."""
+    """Change what the public sees of a report; what agents may have to put back stays internal."""
     report = held(session, desk, key, body.version)
     was_public = core.is_public(report)
     detail: dict[str, Any] = {}
@@ -205,6 +208,14 @@ def moderate(session: Session, desk: Desk, key: UUID | str, body: Moderation) ->
     if "text" in body.model_fields_set and body.text != report.public_description:
         report.public_description = body.text
         detail["text"] = "restored" if body.text is None else "replaced"
+    if body.landmark is not None and body.landmark != report.landmark:
+        detail["landmark"] = report.landmark  # internal: agents may have to put it back
+        report.landmark = body.landmark
+    for version, words in body.notes.items():
+        before = core_repository.rewrite_note(session, report.id, version, words)
+        if before is None:
+            raise Invalid("This is no citizen's line of the history.", f"/notes/{version}")
+        detail.setdefault("notes", {})[str(version)] = before
     for word, uploads in (("hide", body.hide), ("show", body.show)):
         hidden = word == "hide"
         found = repository.show_attachments(session, report.id, uploads, hidden=hidden)
@@ -216,14 +227,7 @@ def moderate(session: Session, desk: Desk, key: UUID | str, body: Moderation) ->
         raise Unchanged
     _record(session, desk, report, "moderation", at=now, internal_note=body.reason, detail=detail)
     if core.is_public(report) != was_public:
-        said = ReportVisibilityChanged(
-            id=report.id,
-            ref=report.ref,
-            commune=report.commune,
-            visible=core.is_public(report),
-            changed_at=now,
-        )
-        core.publish(session, report, said)
+        core.say_visibility(session, report, now)
     return report
 
 

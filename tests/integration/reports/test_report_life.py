@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from services.reports.domain import STATUSES, TRANSITIONS
 from tests.apps import Tokens, rows
@@ -42,6 +43,14 @@ class World:
 
     def step(self, ref: str, status: str, who: dict[str, str] | None = None, **more: Any) -> Any:
         return self.post(ref, "status", who or self.agent, status=status, **more)
+
+    def desk(self, ref: str, **what: Any) -> Any:
+        url = f"/api/v1/desk/{COMMUNE}/reports/{ref}/moderation"
+        return self.client.post(url, json={"reason": "injure", **what}, headers=self.agent)
+
+    def moderate(self, ref: str, **what: Any) -> None:
+        answer = self.desk(ref, **what)
+        assert answer.status_code == 200, answer.text
 
     def get(self, ref: str, who: dict[str, str] | None = None) -> Any:
         answer = self.client.get(f"/api/v1/reports/{ref}", headers=who or {})
@@ -369,3 +378,98 @@ def test_routing_rules_choose_the_agency(world: World, fresh_database: Database)
     assert (night, day) == ("front-desk", None)
     assert world.get(world.pin()["ref"])["agency"] == "front-desk"
     assert world.get(world.pin(category="roads")["ref"])["agency"] == "roads"
+
+
+def test_a_hidden_duplicate_is_named_to_nobody(world: World) -> None:
+    master, hidden = world.pin(), world.pin()
+    world.step(hidden["ref"], "duplicate", duplicate_of=master["ref"])
+    assert hidden["ref"] in str(world.get(master["ref"]))
+    world.moderate(hidden["ref"], hidden=True)
+    assert hidden["ref"] not in str(world.get(master["ref"]))
+    assert hidden["ref"] in str(world.get(master["ref"], world.agent))
+    world.moderate(master["ref"], hidden=True)
+    world.moderate(hidden["ref"], hidden=False)
+    assert master["ref"] not in str(world.get(hidden["ref"]))
+
+
+def test_of_a_hidden_report_nothing_is_said_until_it_is_shown_again(world: World) -> None:
+    made = world.pin()
+    world.moderate(made["ref"], hidden=True)
+    world.step(made["ref"], "in_progress")
+    world.post(made["ref"], "correction", world.agent, category="drainage")
+    types = [e["type"].split(".")[-2] for e in world.events(made)]
+    assert types == ["received", "visibility_changed"]
+    world.moderate(made["ref"], hidden=False)
+    last = world.events(made)[-1]
+    assert last["sequence"] == 5
+    now = last["payload"]["now"]
+    assert (last["payload"]["visible"], now["status"], now["category"]) == (
+        True,
+        "in_progress",
+        "drainage",
+    )
+
+
+def test_a_supporter_reads_the_moderated_words(world: World, tokens: Tokens) -> None:
+    _, other = person(tokens)
+    made = world.pin(description="Koffi est un voleur")
+    world.post(made["ref"], "support", other)
+    world.moderate(made["ref"], text="Texte revu")
+    mine = world.client.get("/api/v1/reports/mine", headers=other).text
+    assert "Texte revu" in mine
+    assert "Koffi" not in mine
+
+
+def test_landmark_and_citizens_notes_are_moderated_and_can_be_put_back_by_agents_only(
+    world: World, tokens: Tokens
+) -> None:
+    _, me = person(tokens)
+    made = world.pin(me, landmark="chez Koffi")
+    world.step(made["ref"], "resolved", public_note="Fait.")
+    world.step(made["ref"], "reopened", me, public_note="Koffi est un voleur")
+    world.moderate(made["ref"], landmark="Carrefour", notes={"3": "(retiré)"})
+    seen = world.get(made["ref"])
+    assert (seen["landmark"], seen["history"][-1]["public_note"]) == ("Carrefour", "(retiré)")
+    assert "Koffi" not in str(seen)
+    assert "Koffi" in str(world.get(made["ref"], world.agent)["history"])
+    refused = world.desk(made["ref"], notes={"2": "autre"})
+    assert refused.status_code == 422  # the mairie's own words are not a citizen's
+    # Its author takes the words back: nobody has them any more.
+    world.post(made["ref"], "redaction", me, description="Ordures", landmark="")
+    assert "Koffi" not in str(world.sql("SELECT * FROM history"))
+
+
+def test_followers_of_a_duplicate_follow_what_it_was_merged_into(
+    world: World, tokens: Tokens
+) -> None:
+    _, me = person(tokens)
+    _, stranger = person(tokens)
+    master, mine = world.pin(), world.pin(me)
+    world.step(mine["ref"], "duplicate", duplicate_of=master["ref"])
+    world.step(master["ref"], "resolved")
+    (listed,) = world.client.get("/api/v1/reports/mine", headers=me).json()
+    assert (listed["status"], listed["merged_into"]) == ("resolved", master["ref"])
+    assert world.get(master["ref"], me)["allowed"] == ["confirmed", "reopened"]
+    assert world.get(master["ref"], stranger)["allowed"] == []
+    world.step(master["ref"], "reopened", stranger, code=403)
+    world.step(master["ref"], "reopened", me, public_note="Toujours là")
+    assert world.get(master["ref"])["status"] == "reopened"
+    world.post(master["ref"], "redaction", me, 403, description="Pas le mien")
+
+
+def test_the_database_itself_keeps_history(world: World, fresh_database: Database) -> None:
+    made = world.pin()
+    world.step(made["ref"], "acknowledged", public_note="Vu.", internal_note="Interne")
+    engine = create_engine(fresh_database.url("reports"))
+    for change in (
+        "DELETE FROM history",
+        "UPDATE history SET status = 'resolved'",
+        "UPDATE history SET internal_note = ''",
+        "UPDATE history SET public_note = 'Autre' WHERE version = 2",
+        "UPDATE history SET at = now()",
+        "UPDATE history SET actor = gen_random_uuid()",
+        "UPDATE history SET detail = '{\"x\": 1}' WHERE version = 2",
+    ):
+        with pytest.raises(DBAPIError), engine.begin() as connection:
+            connection.execute(text(f"{change}"))
+    engine.dispose()

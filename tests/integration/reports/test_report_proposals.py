@@ -138,12 +138,18 @@ def test_a_proposal_is_followed_from_its_reports(desk: Desk) -> None:
     assert desk.get(other)["proposals"] == []
 
 
-def test_nothing_is_published_about_these_lines(desk: Desk) -> None:
+def test_each_of_these_lines_is_said_once_without_words(desk: Desk) -> None:
     report = desk.pin()
     project = Project()
     desk.deliver(project.submitted(report), project.reviewed("not_feasible"))
-    said = rows(desk.database, "reports", f"SELECT type FROM outbox WHERE subject = '{report}'")
-    assert [one["type"] for one in said] == ["bj.palabre.report.received.v1"]
+    said = rows(
+        desk.database,
+        "reports",
+        f"SELECT type, payload FROM outbox WHERE subject = '{report}' ORDER BY sequence",
+    )
+    changed = "bj.palabre.report.proposal_changed.v1"
+    assert [one["type"] for one in said] == ["bj.palabre.report.received.v1", changed, changed]
+    assert [one["payload"]["status"] for one in said[1:]] == ["submitted", "not_feasible"]
     # and the report's own next event still finds its sequence free
     agent = desk.tokens.agent(COMMUNE)
     answer = desk.client.post(
@@ -155,7 +161,7 @@ def test_nothing_is_published_about_these_lines(desk: Desk) -> None:
         "reports",
         f"SELECT sequence FROM outbox WHERE subject = '{report}' ORDER BY sequence",
     )
-    assert [one["sequence"] for one in found] == [1, 4]
+    assert [one["sequence"] for one in found] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

@@ -91,6 +91,27 @@ def upgrade() -> None:
         ALTER TABLE history
             ADD COLUMN kind text NOT NULL DEFAULT 'status',
             ADD COLUMN detail jsonb NOT NULL DEFAULT '{}';
+        -- Lines are only ever added. What may change: a citizen's own words (taken back or
+        -- moderated), what moderation kept of them, and who wrote (forgotten after years).
+        CREATE FUNCTION keep_history() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'DELETE' THEN
+                RAISE EXCEPTION 'lines of history are never deleted';
+            END IF;
+            IF (OLD.report_id, OLD.version, OLD.kind, OLD.status, OLD.at, OLD.actor_kind,
+                    OLD.internal_note, OLD.reason)
+                IS DISTINCT FROM (NEW.report_id, NEW.version, NEW.kind, NEW.status, NEW.at,
+                    NEW.actor_kind, NEW.internal_note, NEW.reason)
+                OR (OLD.public_note <> NEW.public_note AND OLD.actor_kind <> 'citizen')
+                OR (OLD.detail <> NEW.detail AND OLD.kind <> 'moderation')
+                OR (OLD.actor IS DISTINCT FROM NEW.actor AND NEW.actor IS NOT NULL)
+            THEN
+                RAISE EXCEPTION 'lines of history are never changed';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER keep_history BEFORE UPDATE OR DELETE ON history
+            FOR EACH ROW EXECUTE FUNCTION keep_history();
         CREATE INDEX supports_user ON supports (user_id);
         ALTER TABLE supports ADD COLUMN anonymous boolean NOT NULL DEFAULT false;
 
