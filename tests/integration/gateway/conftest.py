@@ -14,11 +14,8 @@ from gateway.session import ApiDep, CheckedForm, SignedIn, csrf_token, require, 
 from gateway.settings import Settings
 from services.accounts.main import make_app as make_accounts
 from services.accounts.settings import Settings as AccountsSettings
-from services.common.auth import FixedKeys
-from services.reports.main import make_app as make_reports
-from services.reports.media.settings import MediaSettings
-from services.reports.settings import Settings as ReportsSettings
 from tests.apps import Tokens, serve
+from tests.integration.gateway.pages_world import serve_pages
 from tests.servers import Database
 
 SECRET = "a secret for the gateway's tests"
@@ -61,18 +58,9 @@ def reports_front(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """Serve the gateway with the real reports service behind it."""
-    reports = make_reports(
-        ReportsSettings(
-            _env_file=None, database_url=fresh_database.url("reports"), secret="secret"
-        ),
-        MediaSettings(_env_file=None, dir=tmp_path_factory.mktemp("media")),
-    )
-    reports.state.keys = FixedKeys(tokens.signer.jwks)
-    with serve(reports) as url:
-        gateway = make_app(gateway_settings.model_copy(update={"reports_url": url}))
-        gateway.state.keys = reports.state.keys
-        with serve(gateway) as front:
-            yield front
+    media = tmp_path_factory.mktemp("media")
+    with serve_pages(fresh_database, gateway_settings, tokens, media) as front:
+        yield front
 
 
 def add_trial_pages(app: FastAPI) -> FastAPI:

@@ -16,8 +16,7 @@ from services.common.auth import FixedKeys
 from services.reports.main import make_app as make_reports
 from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings as ReportsSettings
-from tests.apps import Tokens
-from tests.integration.gateway.conftest import serve
+from tests.apps import Tokens, serve
 from tests.servers import Database
 
 COMMUNE = "0801"
