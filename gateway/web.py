@@ -114,14 +114,22 @@ def money(amount: int) -> str:
 
 def day(time: Time | None, locale: str = i18n.DEFAULT) -> str:
     """Return the date in Bénin, in words; empty for None. ``time`` may be ISO 8601 text."""
-    return dates.format_date(_local(time), "d MMMM y", locale=locale) if time else ""
+    return (
+        _first(dates.format_date(_local(time), "d MMMM y", locale=locale), locale) if time else ""
+    )
 
 
 def moment(time: Time | None, locale: str = i18n.DEFAULT) -> str:
     """Return the date and the hour in Bénin; empty for None."""
     if not time:
         return ""
-    return dates.format_datetime(_local(time), "d MMMM y, HH:mm", TIMEZONE, locale=locale)
+    written = dates.format_datetime(_local(time), "d MMMM y, HH:mm", TIMEZONE, locale=locale)
+    return _first(written, locale)
+
+
+def _first(written: str, locale: str) -> str:
+    """Write the first of a month as French does."""
+    return f"1er{written[1:]}" if locale == "fr" and written.startswith("1 ") else written
 
 
 def _local(time: Time) -> date | datetime:

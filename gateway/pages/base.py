@@ -93,7 +93,7 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
 FIELDS: Mapping[str, str] = {
     "phone": N_("Ce numéro n'est pas valable : dix chiffres, qui commencent par 01."),
     "code": N_("Le code a six chiffres."),
-    "description": N_("Écrivez au moins quelques mots, 4 000 signes au plus."),
+    "description": N_("Écrivez quelques mots, pas plus de deux pages."),
     "title": N_("Donnez un titre de 120 signes au plus."),
     "category": N_("Choisissez une catégorie."),
     "place": N_("Montrez le lieu sur la carte, ou choisissez un arrondissement."),

@@ -1,5 +1,6 @@
 """The town hall's hotspots: ranked, and one click away from a draft proposal with its reports."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
@@ -142,7 +143,7 @@ def _draft(places: Places, api: Api, hotspot: Json, campaign: str, key: str) -> 
     draft = {
         "campaign": campaign,
         "title": title(told, base.place_names(places, code), places.commune(code).name),
-        "description": told["sentence"],
+        "description": f"{_facts(told['sentence'])}. Ce projet doit : ",
         "geometry": {"type": "Point", "coordinates": [lon, lat]},
         "theme": THEME[told["category"]],
         "reports": [one["id"] for one in hotspot["reports"][:MAX_REPORTS]],
@@ -159,6 +160,11 @@ def _draft(places: Places, api: Api, hotspot: Json, campaign: str, key: str) -> 
         recorded = api.hotspot(told["ref"])["properties"]["proposal_ref"]
         return redirect(f"/propositions/{recorded}")
     return redirect(f"/propositions/{made['ref']}/modifier?nouveau=1")
+
+
+def _facts(sentence: str) -> str:
+    """Return what a hotspot's sentence counts, without how unlikely that is."""
+    return re.split(r", (?=point chaud|contre )", sentence)[0].rstrip(".")
 
 
 def _key(key: str, what: str) -> str | None:

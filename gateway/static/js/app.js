@@ -77,6 +77,9 @@
     document.addEventListener("visibilitychange", now);
     form.addEventListener("input", later);
     document.addEventListener("palabre:picked", later);
+    const placed = () => { const area = one("[name=arrondissement]", form); if (area) area.setCustomValidity(""); };
+    document.addEventListener("palabre:picked", placed);
+    form.addEventListener("change", placed);
     form.addEventListener("submit", (event) => {
       clearTimeout(waiting);
       waiting = 0;
@@ -86,6 +89,14 @@
       else sent = { once: once.value, text };
       keep();
       const anonymous = one("[name=anonymous]", form);
+      // A place that is missing is said here: whoever signs in first would learn it too late.
+      const [lon, area] = [one("[name=lon]", form), one("[name=arrondissement]", form)];
+      if (form.dataset.noPlace && !lon.value && !area.value) {
+        event.preventDefault();
+        area.setCustomValidity(form.dataset.noPlace);
+        area.reportValidity();
+        return;
+      }
       if (form.dataset.signIn && !(anonymous && anonymous.checked)) {
         event.preventDefault();
         location.assign(form.dataset.signIn);
@@ -197,7 +208,7 @@
     for (const item of items) {
       const { of, changed } = item.dataset;
       const mark = one("[data-new]", item);
-      if (known && seen[of] !== changed) mark.hidden = false;
+      if (known && seen[of] && seen[of] !== changed) mark.hidden = false;
       seen[of] = changed;
     }
     save("seen", seen);

@@ -55,8 +55,9 @@ export function slider(map, group, { count }, days) {
     clearTimeout(waiting);
     waiting = setTimeout(choose, 250);
   });
-  const appear = () => { control.addTo(map); tell(); choose(); };
+  const hot = (on) => map.getContainer().classList.toggle("is-hot", on);
+  const appear = () => { hot(true); control.addTo(map); tell(); choose(); };
   map.on("layeradd", (event) => { if (event.layer === group) appear(); });
-  map.on("layerremove", (event) => { if (event.layer === group) control.remove(); });
+  map.on("layerremove", (event) => { if (event.layer === group) { hot(false); control.remove(); } });
   if (map.hasLayer(group)) appear();
 }
