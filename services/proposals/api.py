@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from services.common import rates
 from services.common.auth import CurrentPrincipal, MaybePrincipal
 from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
-from services.common.problems import Forbidden, Invalid, Unauthenticated, responses
+from services.common.problems import Forbidden, Invalid, TooMany, Unauthenticated, responses
 from services.common.requests import After, Limit, id_or_ref, next_link
 from services.proposals import domain, repository, service
 from services.proposals.domain import Phase
@@ -127,7 +128,7 @@ def change_phase(
     "/proposals",
     status_code=201,
     response_model=ProposalCreated,
-    responses=responses(Unauthenticated, UnknownCampaign, WrongPhase),
+    responses=responses(Unauthenticated, UnknownCampaign, WrongPhase, TooMany),
     tags=["proposals"],
 )
 def create_proposal(
@@ -136,14 +137,17 @@ def create_proposal(
     """Propose a project, with its place and its cost, while the campaign collects ideas.
 
     A ``draft`` may lack its description and cost, and waits to be submitted; the commune's agents
-    may draft before the ideas open.
+    may draft before the ideas open. So many an hour: each may name other people's reports.
     """
+
+    def effect() -> ProposalCreated:
+        rates.hit(session, "", "proposal", str(principal.user_id), domain.PROPOSALS_PER_HOUR)
+        if body.draft:
+            return service.create_draft(session, principal, body)
+        return service.submit(session, principal.user_id, body)
+
     return once.run(
-        lambda: (
-            service.create_draft(session, principal, body)
-            if body.draft
-            else service.submit(session, principal.user_id, body)
-        ),
+        effect,
         status=201,
         location=lambda made: f"/api/v1/proposals/{made.id}",
     )

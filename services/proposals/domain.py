@@ -56,6 +56,8 @@ RULE = "greedy"
 VOTE_LASTS = timedelta(days=14)
 
 MAX_VERTICES = 1000
+#: What one person may propose in an hour.
+PROPOSALS_PER_HOUR = 60
 Position = tuple[float, float]
 
 

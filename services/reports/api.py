@@ -278,7 +278,7 @@ def change_status(
 ) -> Response:
     """Move a report in the workflow: the commune's agents, or its reporter where it is theirs."""
 
-    return once.run(
+    return (once.anonymous() if token else once).run(
         lambda: service.change_status(session, key, body, principal, token),
         shown=lambda: service.detail(session, key, principal, token),
     )
@@ -315,7 +315,7 @@ def correct(
 ) -> Response:
     """Set the right category or commune: the agents, or the reporter."""
 
-    return once.run(
+    return (once.anonymous() if token else once).run(
         lambda: service.correct(session, key, body, principal, token),
         shown=lambda: service.detail(session, key, principal, token),
     )
@@ -336,7 +336,7 @@ def redact(
 ) -> Response:
     """Rewrite what one said oneself; the former words are gone."""
 
-    return once.run(
+    return (once.anonymous() if token else once).run(
         lambda: service.redact(session, key, body, principal, token),
         shown=lambda: service.detail(session, key, principal, token),
     )

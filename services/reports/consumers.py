@@ -47,9 +47,10 @@ _TOLD = text("""
     SELECT 1 FROM history WHERE report_id = :report AND kind = 'proposal'
     AND detail ->> 'proposal' = :ref AND detail ->> 'status' = :status
 """)
-_NAME_HOTSPOT = text("""
-    UPDATE hotspots SET proposal_ref = :ref
-    WHERE ref = :hotspot AND commune = :commune AND proposal_ref IS NULL
+# Which proposal is a hotspot's, an agent said; here only that it is no draft any more.
+_SUBMITTED = text("""
+    UPDATE hotspots SET proposal_submitted = true
+    WHERE ref = :hotspot AND commune = :commune AND proposal_ref = :ref
 """)
 
 
@@ -88,13 +89,14 @@ def on_submitted(session: Session, event: Event, data: Reader) -> None:
     later = [Step(*row) for row in session.execute(_KEPT, {"proposal": data.id})]
     for report_id in sorted(set(data.reports)):
         report = repository.find(session, report_id, lock=True)
-        if report is not None and report.commune == data.commune:
+        if report is not None and report.commune == data.commune and service.is_public(report):
             session.execute(_LINK, _values(report, data.id, first) | {"ref": data.ref})
-            for step in (first, *later):
+            # Anybody may propose: the report tells of it once the mairie has answered.
+            for step in later:
                 _follow(session, report, data.id, data.ref, step)
     if data.hotspot:
         named = {"ref": data.ref, "hotspot": data.hotspot, "commune": data.commune}
-        session.execute(_NAME_HOTSPOT, named)
+        session.execute(_SUBMITTED, named)
 
 
 def on_outcome(session: Session, event: Event, data: Reader) -> None:

@@ -42,6 +42,7 @@ class Report(Base):
     gender: Mapped[str | None]
     attributes: Mapped[dict[str, Any]] = mapped_column(JSONB)
     hidden_at: Mapped[datetime | None] = mapped_column(DateTime(True))
+    was_sensitive: Mapped[bool]
     duplicate_of: Mapped[UUID | None]
     status_before_duplicate: Mapped[str | None]
     agency: Mapped[str | None]

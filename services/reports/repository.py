@@ -1,7 +1,7 @@
 """Queries of reports. The insert and the lists are single SQL statements."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,6 +74,7 @@ _INSERT = text(f"""
                 UNION ALL SELECT g.voice, 'voice' WHERE g.voice IS NOT NULL) sent
             WHERE NOT EXISTS (
                 SELECT FROM uploads u WHERE u.id = sent.id AND u.kind = sent.kind
+                AND u.detached_at IS NULL
                 AND NOT EXISTS (SELECT FROM attachments a WHERE a.upload_id = u.id)))
     ),
     claimed AS (
@@ -207,6 +208,7 @@ def attachments_free(session: Session, uploads: Sequence[UUID]) -> bool:
     found = session.scalar(
         text(
             "SELECT count(*) FROM uploads u WHERE u.id = ANY(CAST(:ids AS uuid[])) "
+            "AND u.detached_at IS NULL "
             "AND NOT EXISTS (SELECT FROM attachments a WHERE a.upload_id = u.id)"
         ),
         {"ids": [str(upload) for upload in uploads]},
@@ -246,11 +248,12 @@ def attachments(session: Session, report_id: UUID) -> Sequence[Row[Any]]:
 
 
 def detach(session: Session, report_id: UUID, uploads: Sequence[UUID]) -> int:
-    """Take attachments off a report; return how many there were."""
+    """Take attachments off a report, for good: nobody may attach them again. Return how many."""
     done = session.execute(
         text(
-            "DELETE FROM attachments "
-            "WHERE report_id = :id AND upload_id = ANY(CAST(:uploads AS uuid[]))"
+            "WITH off AS (DELETE FROM attachments WHERE report_id = :id "
+            "AND upload_id = ANY(CAST(:uploads AS uuid[])) RETURNING upload_id) "
+            "UPDATE uploads SET detached_at = now() WHERE id IN (SELECT upload_id FROM off)"
         ),
         {"id": report_id, "uploads": [str(upload) for upload in uploads]},
     )
@@ -316,8 +319,19 @@ def root(session: Session, report_id: UUID) -> UUID:
     return found
 
 
+_IN_ORDER = text(
+    "SELECT id FROM reports WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+)
+
+
+def lock_in_order(session: Session, ids: Iterable[UUID]) -> None:
+    """Lock reports by id: who locks several does it so, and nobody waits in a ring."""
+    session.execute(_IN_ORDER, {"ids": [str(one) for one in ids]})
+
+
 def add_support(session: Session, report_id: UUID, user_id: UUID) -> int:
     """Count a person's "me too" once; return the total of the whole merged problem."""
+    lock_in_order(session, {report_id, root(session, report_id)})
     session.execute(_ADD_SUPPORT, {"report": report_id, "user": user_id})
     counted = recount(session, report_id)
     top = root(session, report_id)
@@ -354,6 +368,18 @@ def public_refs(session: Session, refs: Sequence[str]) -> set[str]:
     return set(session.scalars(query, {"refs": list(refs)})) if refs else set()
 
 
+def has_duplicates(session: Session, report_id: UUID) -> bool:
+    """Tell whether any report, hidden or not, is merged into this one."""
+    query = text("SELECT EXISTS (SELECT FROM reports WHERE duplicate_of = :id)")
+    return bool(session.execute(query, {"id": report_id}).scalar_one())
+
+
+def merged_into(session: Session, report_id: UUID) -> list[Report]:
+    """Return the reports merged into one, hidden or not, locked in order."""
+    query = select(Report).where(Report.duplicate_of == report_id).order_by(Report.id)
+    return list(session.scalars(query.with_for_update()))
+
+
 def duplicates_of(session: Session, report_id: UUID) -> list[str]:
     """Return the refs of the public reports merged into one, oldest first."""
     query = "SELECT ref FROM public_reports WHERE duplicate_of = :id ORDER BY created_at, id"
@@ -365,7 +391,7 @@ def proposals_of(session: Session, report_id: UUID) -> Sequence[Row[Any]]:
     return session.execute(
         text(
             "SELECT proposal_ref AS ref, status FROM report_proposals WHERE report_id = :id "
-            "ORDER BY proposal_id"
+            "AND status <> 'submitted' ORDER BY proposal_id"
         ),
         {"id": report_id},
     ).all()
@@ -512,14 +538,20 @@ _REWRITE = text("""
     UPDATE history h SET public_note = :note FROM history before
     WHERE h.report_id = :id AND h.version = :version
     AND h.actor_kind = 'citizen' AND h.public_note <> ''
+    AND (:any OR NOT h.detail ? 'merged')
     AND before.report_id = h.report_id AND before.version = h.version
     RETURNING before.public_note
 """)
 
 
-def rewrite_note(session: Session, report_id: UUID, version: int, note: str) -> str | None:
-    """Replace the words of a citizen's own line of history; return the former, None for no line."""
-    values = {"id": report_id, "version": version, "note": note}
+def rewrite_note(
+    session: Session, report_id: UUID, version: int, note: str, *, of_any: bool = False
+) -> str | None:
+    """Replace the words of a citizen's line of history; return the former, None for no such line.
+
+    The author of the report's own lines, with ``of_any`` also what authors of merged reports said.
+    """
+    values = {"id": report_id, "version": version, "note": note, "any": of_any}
     found: str | None = session.execute(_REWRITE, values).scalar_one_or_none()
     return found
 

@@ -16,6 +16,7 @@ from services.common.events import outbox
 from services.common.events.envelope import Event, EventData, new_event, new_traceparent
 from services.common.ids import new_id, new_ref
 from services.common.problems import Forbidden, Invalid
+from services.common.requests import id_or_ref
 from services.reports import domain, repository
 from services.reports.calendar import working_day_after
 from services.reports.errors import (
@@ -277,6 +278,7 @@ def _line(
     """
     internal = names is not None
     detail = line.detail if internal or line.kind in domain.PUBLIC_KINDS else {}
+    detail = {k: v for k, v in detail.items() if k != "merged"}
     if named is not None:
         detail = {k: v for k, v in detail.items() if k not in _WAYS or v in named}
     by_agent = line.actor_kind == "mairie" and line.actor is not None
@@ -462,8 +464,8 @@ def change_status(
     at: datetime | None = None,
 ) -> HistoryLine:
     """Move a report in the workflow, with a line of history and an event."""
-    if body.status == "duplicate":
-        _lock_merges(session, key)
+    if body.status in ("duplicate", "withdrawn"):
+        _lock_merges(session, key, body.duplicate_of)
     report, actors = locked(
         session, key, actor, token, seen=body.version, merged=body.status in _SAID_OF_ALL
     )
@@ -480,7 +482,13 @@ def change_status(
     by: domain.Actor = "mairie" if "mairie" in who & actors else "citizen"
     if body.status == "duplicate":
         return _merge(session, report, body, actor, at)
-    return _set_status(session, report, body, by, author(report, actor), at)
+    if body.status == "withdrawn":
+        for duplicate in repository.merged_into(session, report.id):
+            _part(session, duplicate, report, by, None, "", at or datetime.now(UTC))
+    # What somebody else's merged report lets them say here is not its author's to rewrite.
+    merged = by == "citizen" and not actors_of(report, actor, token)
+    said = {"merged": True} if merged else None
+    return _set_status(session, report, body, by, author(report, actor), at, said)
 
 
 def _set_status(
@@ -528,11 +536,15 @@ def _say_status(session: Session, report: Report, previous: str, at: datetime) -
     publish(session, report, said)
 
 
-def _lock_merges(session: Session, key: UUID | str) -> None:
-    """Take the commune's lock of merges, before any row: two merges then never wait in a ring."""
+def _lock_merges(session: Session, key: UUID | str, into: str | None = None) -> None:
+    """Take the commune's lock of merges, then the rows in order: nobody waits in a ring."""
     report = repository.find(session, key)
-    if report is not None:
-        repository.lock_merges(session, report.commune)
+    if report is None:
+        return
+    repository.lock_merges(session, report.commune)
+    other = repository.find(session, id_or_ref(into)) if into else None
+    ids = {report.id, report.duplicate_of, other.id if other else None} - {None}
+    repository.lock_in_order(session, (one for one in ids if one))
 
 
 def _merge(
@@ -543,12 +555,7 @@ def _merge(
     at: datetime | None,
 ) -> HistoryLine:
     """Make ``report`` a duplicate. Supports stay where they are, so that un-merging is exact."""
-    wanted = body.duplicate_of or ""
-    try:
-        key: UUID | str = UUID(wanted)
-    except ValueError:
-        key = wanted.upper()
-    into = repository.find(session, key, lock=True)
+    into = repository.find(session, id_or_ref(body.duplicate_of or ""), lock=True)
     if into is None or into.commune != report.commune:
         raise Invalid("The commune has no such report.", "/duplicate_of")
     if into.duplicate_of is not None:
@@ -587,24 +594,37 @@ def unmerge(
         raise NotMerged
     into = repository.find(session, report.duplicate_of, lock=True)
     assert into is not None  # noqa: S101 - a foreign key says so
+    name = author(report, actor)
     now = at or datetime.now(UTC)
+    return _part(session, report, into, "mairie", name, body.public_note, now)
+
+
+def _part(
+    session: Session,
+    report: Report,
+    into: Report,
+    by: domain.Actor,
+    actor: UUID | None,
+    public_note: str,
+    now: datetime,
+) -> HistoryLine:
+    """Part a locked duplicate from its locked master."""
     previous = report.status
     report.status = report.status_before_duplicate or "acknowledged"
     report.duplicate_of = report.status_before_duplicate = None
     report.closed_at = None
-    name = author(report, actor)
     line = record(
         session,
         report,
         "unmerge",
-        "mairie",
-        actor=name,
+        by,
+        actor=actor,
         at=now,
-        public_note=body.public_note,
+        public_note=public_note,
         detail={"into": into.ref},
     )
     _say_status(session, report, previous, now)
-    record(session, into, "unmerge", "mairie", actor=name, at=now, detail={"from": report.ref})
+    record(session, into, "unmerge", by, actor=actor, at=now, detail={"from": report.ref})
     for one in (report.id, into.id):
         repository.recount(session, one)
     return line
@@ -627,6 +647,8 @@ def correct(
     by: domain.Actor = "mairie" if "mairie" in actors else "citizen"
     name = author(report, actor)
     if body.category:
+        # What once pointed at a household stays on the grid: a wrong click must not show it.
+        report.was_sensitive |= domain.CATEGORIES[report.category].sensitive
         report.category = body.category
     if body.commune and body.commune != report.commune:
         _move(session, report, body.commune)
@@ -656,7 +678,7 @@ def correct(
 
 
 def _move(session: Session, report: Report, commune: str) -> None:
-    if repository.duplicates_of(session, report.id):
+    if repository.has_duplicates(session, report.id):
         raise MergeRefused("Part its duplicates from this report before it changes commune.")
     if not repository.commune_exists(session, commune):
         raise UnknownCommune("No commune has this code.", "/commune")

@@ -212,7 +212,7 @@ def moderate(session: Session, desk: Desk, key: UUID | str, body: Moderation) ->
         detail["landmark"] = report.landmark  # internal: agents may have to put it back
         report.landmark = body.landmark
     for version, words in body.notes.items():
-        before = core_repository.rewrite_note(session, report.id, version, words)
+        before = core_repository.rewrite_note(session, report.id, version, words, of_any=True)
         if before is None:
             raise Invalid("This is no citizen's line of the history.", f"/notes/{version}")
         detail.setdefault("notes", {})[str(version)] = before

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.common.auth import CurrentPrincipal
+from services.common.auth import CurrentPrincipal, MaybePrincipal
 from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
 from services.common.problems import Forbidden, responses
@@ -27,6 +27,7 @@ router = APIRouter(prefix="/api/v1/hotspots", tags=["hotspots"])
 
 GEOJSON = "application/geo+json"
 CACHED = {"Cache-Control": "public, max-age=60"}
+STAFF = {"Cache-Control": "private, no-store"}
 
 
 def memo_of(request: Request) -> Memo:
@@ -62,6 +63,7 @@ def list_hotspots(
     request: Request,
     session: SessionDep,
     memo: MemoDep,
+    principal: MaybePrincipal,
     commune: CommuneCode,
     category: CategoryCode | None = None,
     days: Days = domain.DETECTED_DAYS,
@@ -73,11 +75,12 @@ def list_hotspots(
     """
     today = domain.today(datetime.now(UTC))
     window = Window(min(until or today, today), days)
+    staff = principal is not None and principal.can(service.MANAGE, commune)
     answer = memo.get(
-        (commune, category, window, today),
-        lambda: Answer.of(service.overview(session, commune, category, window, today)),
+        (commune, category, window, today, staff),
+        lambda: Answer.of(service.overview(session, commune, category, window, today, staff=staff)),
     )
-    headers = CACHED | {"ETag": answer.etag}
+    headers = (STAFF if staff else CACHED) | {"ETag": answer.etag}
     known = {tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")}
     if answer.etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
@@ -89,9 +92,9 @@ def _if_none_match(request: Request) -> str:
 
 
 @router.get("/{ref}", responses=responses(HotspotNotFound))
-def get_hotspot(ref: Ref, session: SessionDep) -> HotspotOut:
-    """One stored hotspot, with its reports and the proposal drafted from it."""
-    return service.detail(session, ref, domain.today(datetime.now(UTC)))
+def get_hotspot(ref: Ref, session: SessionDep, principal: MaybePrincipal) -> HotspotOut:
+    """One stored hotspot, with its reports and the proposal made of it."""
+    return service.detail(session, ref, domain.today(datetime.now(UTC)), principal)
 
 
 @router.post(
@@ -111,6 +114,6 @@ def record_proposal(
     def effect() -> HotspotOut:
         service.record_proposal(session, ref, body.proposal_ref, principal)
         session.flush()
-        return service.detail(session, ref, domain.today(datetime.now(UTC)))
+        return service.detail(session, ref, domain.today(datetime.now(UTC)), principal)
 
     return once.run(effect)

@@ -33,6 +33,7 @@ class Hotspot(Base):
     per_1000: Mapped[float | None]
     trend: Mapped[Trend] = mapped_column(Text)
     proposal_ref: Mapped[str | None]
+    proposal_submitted: Mapped[bool] = mapped_column(default=False)
     detected_at: Mapped[datetime] = mapped_column(DateTime(True))
     seen_at: Mapped[datetime] = mapped_column(DateTime(True))
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(True))

@@ -104,9 +104,17 @@ def survey(session: Session, commune: str, category: str | None, window: Window)
 
 
 def overview(
-    session: Session, commune: str, category: str | None, window: Window, today: date
+    session: Session,
+    commune: str,
+    category: str | None,
+    window: Window,
+    today: date,
+    *,
+    staff: bool = False,
 ) -> dict[str, Any]:
     """Return a commune's cells as GeoJSON, its ranked hotspots and its silent arrondissements.
+
+    Only ``staff`` hear of a proposal that is still a draft.
 
     Without a category the cells count all reports; hotspots are always of one category.
     """
@@ -117,6 +125,11 @@ def overview(
     counts = repository.counts(session, which)
     when = words.period(window, today)
     stored = repository.present(session, commune) if is_detected(window, today) else []
+    listed = ranked(session, found, category, fields, stored, when)
+    drafts = {row.ref for row in stored if not row.proposal_submitted}
+    for one in listed:
+        if one["ref"] in drafts and not staff:
+            one["proposal_ref"] = None
     return {
         "type": "FeatureCollection",
         "features": cell_features(found, fields, shown[:MAX_CELLS], category, window, when),
@@ -130,7 +143,7 @@ def overview(
         "cells": found.land.size,
         "truncated": len(shown) > MAX_CELLS,
         "population": dict(zip(("note", "note_en"), words.POPULATION, strict=True)),
-        "hotspots": ranked(session, found, category, fields, stored, when),
+        "hotspots": listed,
         "silent": silent(found.place, counts, when),
     }
 
@@ -430,8 +443,11 @@ def detect_chore(session: Session) -> None:
     detect(session, datetime.now(UTC))
 
 
-def detail(session: Session, ref: str, today: date) -> HotspotOut:
-    """Return a stored hotspot with the reports it counts; :class:`HotspotNotFound` for none."""
+def detail(session: Session, ref: str, today: date, reader: Principal | None) -> HotspotOut:
+    """Return a stored hotspot with the reports it counts; :class:`HotspotNotFound` for none.
+
+    Only agents of its commune hear of a proposal that is still a draft.
+    """
     row = repository.find(session, ref)
     if row is None:
         raise HotspotNotFound
@@ -472,7 +488,9 @@ def detail(session: Session, ref: str, today: date) -> HotspotOut:
             detected_at=row.detected_at,
             seen_at=row.seen_at,
             ended_at=row.ended_at,
-            proposal_ref=row.proposal_ref,
+            proposal_ref=row.proposal_ref
+            if row.proposal_submitted or (reader and reader.can(MANAGE, row.commune))
+            else None,
         ),
         reports=[
             ReportIn(

@@ -85,7 +85,8 @@ def upload_photo(session: SessionDep, storage: StorageDep, once: OnceDep, data: 
     offered = {
         name: value for name, value in asdict(images.offered(data)).items() if value is not None
     }
-    return once.run(
+    # No row may join a person and the report that this will belong to.
+    return once.anonymous().run(
         lambda: {"id": service.keep_photo(session, storage, data)},
         status=201,
         private=jsonable_encoder(offered),
@@ -107,7 +108,7 @@ def upload_voice(session: SessionDep, storage: StorageDep, once: OnceDep, data: 
         upload_id, seconds = service.keep_voice(session, storage, data)
         return VoiceUploaded(id=upload_id, seconds=seconds)
 
-    return once.run(effect, status=201)
+    return once.anonymous().run(effect, status=201)
 
 
 @router.get(

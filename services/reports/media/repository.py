@@ -20,7 +20,8 @@ _SHOWN = text("""
     WHERE a.upload_id = :id
 """)
 _CLAIM_ORPHANS = text("""
-    SELECT u.id FROM uploads u WHERE u.created_at < now() - :kept
+    SELECT u.id FROM uploads u
+    WHERE (u.created_at < now() - :kept OR u.detached_at IS NOT NULL)
     AND NOT EXISTS (SELECT FROM attachments a WHERE a.upload_id = u.id)
     ORDER BY u.created_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)

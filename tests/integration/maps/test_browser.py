@@ -177,7 +177,7 @@ def test_what_was_just_sent_appears_and_is_shown(
     page.wait_for_selector(".cluster")
     site.layers["/layer"].append(pin("NEW-1", 2.40, 6.3701, category="water"))
     page.wait_for_selector(".pin-new")
-    page.get_by_role("status").get_by_text("Votre envoi est sur la carte.").wait_for()
+    page.get_by_role("status").get_by_text("Voici l'endroit.").wait_for()
     assert page.locator(".pin-card .pin-title").inner_text() == "Eau potable"
 
 
@@ -237,7 +237,7 @@ def test_hotspots_are_drawn_month_by_month(page: Page, site: Site) -> None:
     assert areas.count() == 2
     assert page.locator("path.heat-4.trend-fading").count() == 1
     said = page.locator("output")
-    expect(said).to_have_text("décembre 2026 · 2 zones")
+    expect(said).to_have_text("décembre 2026 · 2 carrés colorés")
     areas.first.focus()
     assert page.locator(".map-tip").inner_text() == EVIL
     assert areas.first.get_attribute("aria-label") == EVIL
@@ -245,13 +245,13 @@ def test_hotspots_are_drawn_month_by_month(page: Page, site: Site) -> None:
     site.layers["/hotspots"] = [hexagon(2.42, 6.37)]
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    expect(said).to_have_text("novembre 2026 · 1 zone")
+    expect(said).to_have_text("novembre 2026 · 1 carré coloré")
     assert site.queries[-1] == "commune=0801&days=90&until=2026-11-30"
     page.keyboard.press("Home")
-    expect(said).to_have_text("janvier 2026 · 1 zone")
+    expect(said).to_have_text("janvier 2026 · 1 carré coloré")
     assert site.queries[-1] == "commune=0801&days=90&until=2026-01-31"
     page.keyboard.press("End")
-    expect(said).to_have_text("décembre 2026 · 1 zone")
+    expect(said).to_have_text("décembre 2026 · 1 carré coloré")
     assert site.queries[-1] == "commune=0801&days=90"
     page.locator(".leaflet-control-layers").hover()
     page.get_by_label("Points chauds", exact=True).uncheck()

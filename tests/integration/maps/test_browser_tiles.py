@@ -218,7 +218,7 @@ def test_what_was_just_sent_is_found_among_the_many(page: Page, happen: Any) -> 
     page.wait_for_selector(".cluster")
     happen(a_report("S-NEW", 2.4245, 6.3735))
     page.wait_for_selector(".pin-new")
-    page.get_by_role("status").get_by_text("Votre envoi est sur la carte.").wait_for()
+    page.get_by_role("status").get_by_text("Voici l'endroit.").wait_for()
     assert page.locator(".pin-card .pin-title").inner_text() == "Nuisance sonore"
     page.wait_for_load_state("networkidle")
     # Its own card stays open when the tiles of the new view have come.

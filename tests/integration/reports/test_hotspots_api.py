@@ -264,7 +264,10 @@ def test_a_proposal_is_drafted_from_a_hotspot_once(world: World) -> None:
     assert (other.status_code, other.json()["code"]) == (409, "proposal_recorded")
     assert other.json()["proposal_ref"] == "P-7K4M2P"
     world.forget()
-    assert world.get(category="waste")["hotspots"][0]["proposal_ref"] == "P-7K4M2P"
+    assert world.get(category="waste")["hotspots"][0]["proposal_ref"] is None  # still a draft
+    listed = world.client.get(f"{URL}?commune={COTONOU}&category=waste", headers=agent)
+    assert listed.json()["hotspots"][0]["proposal_ref"] == "P-7K4M2P"
+    assert "no-store" in listed.headers["cache-control"]
     world.detect()  # found again, it keeps its proposal
     assert world.rows("SELECT proposal_ref FROM hotspots")[0]["proposal_ref"] == "P-7K4M2P"
 

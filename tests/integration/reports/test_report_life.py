@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.reports.domain import STATUSES, TRANSITIONS
 from tests.apps import Tokens, rows
+from tests.media import photo
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -283,8 +284,10 @@ def test_a_sensitive_place_is_shown_on_a_grid_and_exact_to_its_author_only(
     assert world.get(made["ref"], me)["lon"] == 2.430777
     assert world.get(made["ref"], world.agent)["lat"] == 6.370111
     assert "2.430777" not in str(world.events(made))
+    # Corrected, it stays on the grid: a wrong click must not show a household for ever.
     world.post(made["ref"], "correction", me, category="waste")
-    assert world.get(made["ref"])["lon"] == 2.430777
+    assert world.get(made["ref"])["lon"] == 2.43
+    assert "2.430777" not in str(world.events(made))
 
 
 def test_an_author_takes_back_what_was_too_much(world: World, tokens: Tokens) -> None:
@@ -473,3 +476,81 @@ def test_the_database_itself_keeps_history(world: World, fresh_database: Databas
         with pytest.raises(DBAPIError), engine.begin() as connection:
             connection.execute(text(f"{change}"))
     engine.dispose()
+
+
+def test_what_its_author_took_away_nobody_puts_back(
+    world: World, tokens: Tokens, fresh_database: Database
+) -> None:
+    _, me = person(tokens)
+    sent = world.client.post("/api/v1/uploads", content=photo())
+    upload = sent.json()["id"]
+    made = world.pin(me, photos=[upload])
+    assert world.client.get(f"/api/v1/uploads/{upload}").status_code == 200
+    world.post(made["ref"], "redaction", me, description="Sans photo", remove=[upload])
+    assert world.client.get(f"/api/v1/uploads/{upload}").status_code == 404
+    body = {**PLACE, "category": "waste", "description": "La photo d'un autre", "photos": [upload]}
+    again = world.client.post("/api/v1/reports", json=body, headers=tokens.bearer())
+    assert (again.status_code, again.json()["code"]) == (422, "unknown_photo")
+
+
+def test_no_row_joins_a_person_to_a_photo_or_to_a_code(world: World, tokens: Tokens) -> None:
+    user, me = person(tokens)
+    headers = {**me, "Idempotency-Key": str(uuid.uuid4())}
+    upload = world.client.post("/api/v1/uploads", content=photo(), headers=headers).json()["id"]
+    made = world.pin({}, anonymous=True, photos=[upload])
+    code = {"X-Follow-Up-Token": made["follow_up_token"]}
+    headers = {**me, **code, "Idempotency-Key": str(uuid.uuid4())}
+    world.post(made["ref"], "correction", headers, category="roads")
+    for table in ("idempotency_keys", "history", "reports", "supports"):
+        assert str(user) not in str(world.sql(f"SELECT * FROM {table}")), table
+
+
+def test_the_words_of_a_merged_report_s_author_are_not_the_master_s_to_rewrite(
+    world: World, tokens: Tokens
+) -> None:
+    (_, mine), (_, other) = person(tokens), person(tokens)
+    master, merged = world.pin(mine), world.pin(other)
+    world.step(merged["ref"], "duplicate", duplicate_of=master["ref"])
+    world.step(master["ref"], "resolved")
+    world.step(master["ref"], "reopened", other, public_note="Toujours là")
+    version = world.get(master["ref"])["version"]
+    forged = {"description": "Ordures", "notes": {str(version): "Tout va bien"}}
+    world.post(master["ref"], "redaction", mine, 422, **forged)
+    assert world.get(master["ref"])["history"][-1]["public_note"] == "Toujours là"
+    assert "merged" not in str(world.get(master["ref"])["history"])
+    world.moderate(master["ref"], notes={str(version): "(retiré)"})  # the mairie may
+
+
+def test_withdrawing_a_master_gives_its_duplicates_back(world: World, tokens: Tokens) -> None:
+    (_, mine), (_, other) = person(tokens), person(tokens)
+    master, merged = world.pin(mine), world.pin(other)
+    world.step(merged["ref"], "acknowledged")
+    world.step(merged["ref"], "duplicate", duplicate_of=master["ref"])
+    world.step(master["ref"], "withdrawn", mine)
+    found = world.get(merged["ref"], other)
+    assert (found["status"], found["duplicate_of"]) == ("acknowledged", None)
+    assert world.events(merged)[-1]["payload"]["status"] == "acknowledged"
+
+
+def test_supports_merges_and_bulk_notes_at_once_never_block_one_another(
+    world: World, tokens: Tokens
+) -> None:
+    master, merged = world.pin(), world.pin()
+    world.step(merged["ref"], "duplicate", duplicate_of=master["ref"])
+    note = {
+        "refs": [merged["ref"], master["ref"]],
+        "action": {"type": "note", "internal_note": "x"},
+    }
+
+    def support(_: int) -> int:
+        url = f"/api/v1/reports/{merged['ref']}/support"
+        return world.client.post(url, json={}, headers=tokens.bearer()).status_code
+
+    def bulk(_: int) -> int:
+        url = f"/api/v1/desk/{COMMUNE}/reports/bulk"
+        return world.client.post(url, json=note, headers=world.agent).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        done = [pool.submit(work, n) for n in range(12) for work in (support, bulk)]
+    assert {one.result() for one in done} == {200}
+    assert world.get(master["ref"])["supports"] == 13

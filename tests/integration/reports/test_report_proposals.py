@@ -118,20 +118,22 @@ def test_a_proposal_is_followed_from_its_reports(desk: Desk) -> None:
     assert [(one["report"], one["status"]) for one in desk.links(project.id)] == [
         (report, "submitted") for report in sorted((first, second))
     ]
+    # Anybody may propose: nothing is told before the mairie has answered.
+    assert (desk.told(first), desk.get(first)["proposals"]) == ([], [])
     desk.deliver(project.reviewed(), project.voted())
 
     for report in (first, second):
         assert desk.told(report) == [
-            (project.ref, status, "mairie") for status in ("submitted", "shortlisted", "funded")
+            (project.ref, status, "mairie") for status in ("shortlisted", "funded")
         ]
         assert desk.get(report)["proposals"] == [{"ref": project.ref, "status": "funded"}]
     found = desk.get(first)
-    assert (found["version"], found["status"]) == (before["version"] + 3, before["status"])
+    assert (found["version"], found["status"]) == (before["version"] + 2, before["status"])
     assert found["updated_at"] > before["updated_at"]
     lines = [line for line in found["history"] if line["kind"] == "proposal"]
-    assert [line["version"] for line in lines] == [2, 3, 4]
+    assert [line["version"] for line in lines] == [2, 3]
     assert [datetime.fromisoformat(line["at"]) for line in lines] == [
-        START + timedelta(hours=n) for n in (1, 2, 3)
+        START + timedelta(hours=n) for n in (2, 3)
     ]
     assert {(line["public_note"], line["status"]) for line in lines} == {("", "received")}
     assert desk.told(other) == []
@@ -148,8 +150,8 @@ def test_each_of_these_lines_is_said_once_without_words(desk: Desk) -> None:
         f"SELECT type, payload FROM outbox WHERE subject = '{report}' ORDER BY sequence",
     )
     changed = "bj.palabre.report.proposal_changed.v1"
-    assert [one["type"] for one in said] == ["bj.palabre.report.received.v1", changed, changed]
-    assert [one["payload"]["status"] for one in said[1:]] == ["submitted", "not_feasible"]
+    assert [one["type"] for one in said] == ["bj.palabre.report.received.v1", changed]
+    assert [one["payload"]["status"] for one in said[1:]] == ["not_feasible"]
     # and the report's own next event still finds its sequence free
     agent = desk.tokens.agent(COMMUNE)
     answer = desk.client.post(
@@ -161,7 +163,7 @@ def test_each_of_these_lines_is_said_once_without_words(desk: Desk) -> None:
         "reports",
         f"SELECT sequence FROM outbox WHERE subject = '{report}' ORDER BY sequence",
     )
-    assert [one["sequence"] for one in found] == [1, 2, 3, 4]
+    assert [one["sequence"] for one in found] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -177,9 +179,9 @@ def test_the_order_of_events_does_not_matter(desk: Desk, order: tuple[int, ...])
     assert (link["status"], link["sequence"]) == ("not_funded", 3)
     assert link["updated_at"] == START + timedelta(hours=3)
     assert sorted(desk.told(report)) == sorted(
-        (project.ref, status, "mairie") for status in ("submitted", "shortlisted", "not_funded")
+        (project.ref, status, "mairie") for status in ("shortlisted", "not_funded")
     )
-    assert desk.get(report)["version"] == 4
+    assert desk.get(report)["version"] == 3
 
 
 def test_only_reports_that_are_there_and_of_the_commune_are_linked(desk: Desk) -> None:
@@ -197,8 +199,6 @@ def test_two_proposals_of_one_report_have_their_own_lines(desk: Desk) -> None:
     one, two = Project(), Project()
     desk.deliver(one.submitted(report), two.submitted(report), one.voted(), two.voted("not_funded"))
     assert desk.told(report) == [
-        (one.ref, "submitted", "mairie"),
-        (two.ref, "submitted", "mairie"),
         (one.ref, "funded", "mairie"),
         (two.ref, "not_funded", "mairie"),
     ]
@@ -223,7 +223,7 @@ def test_agents_and_events_at_once_each_get_their_line(desk: Desk) -> None:
 
     def consume() -> None:
         for project in projects:
-            desk.deliver(project.submitted(report))
+            desk.deliver(project.submitted(report), project.reviewed())
 
     with ThreadPoolExecutor(2) as pool:
         working, consuming = pool.submit(work), pool.submit(consume)
@@ -252,10 +252,10 @@ def test_an_event_that_cannot_be_read_changes_nothing_and_holds_nothing_back(des
     bad = project.event("submitted", 1, status="submitted", reports=["S-7K4M2P"])
     mute = project.event("reviewed", 2, cost=1)
     desk.deliver(bad, mute)
-    desk.deliver(project.submitted(report))
+    desk.deliver(project.submitted(report), project.voted())
     letters = rows(desk.database, "reports", "SELECT reason FROM dead_letters")
     assert [letter["reason"] for letter in letters] == ["undecodable"] * 2
-    assert desk.told(report) == [(project.ref, "submitted", "mairie")]
+    assert desk.told(report) == [(project.ref, "funded", "mairie")]
 
 
 @pytest.fixture
@@ -268,26 +268,61 @@ def hotspot(desk: Desk) -> str:
                 "INSERT INTO hotspots (id, ref, commune, category, days, geom, count, z, p, trend, "
                 "detected_at, seen_at) VALUES (:id, :ref, :commune, 'waste', 90, "
                 "ST_Multi(ST_Buffer(ST_SetSRID(ST_MakePoint(2.43, 6.37), 4326), 0.001)), "
-                "23, 4.2, 0.0001, 'new', now(), now())"
+                "23, 4.2, 0.0001, 'emerging', now(), now())"
             ),
             {"id": new_id(), "ref": ref, "commune": COMMUNE},
         )
     return ref
 
 
-def named(desk: Desk, hotspot: str) -> str | None:
-    query = f"SELECT proposal_ref FROM hotspots WHERE ref = '{hotspot}'"
-    found: str | None = rows(desk.database, "reports", query)[0]["proposal_ref"]
+def is_submitted(desk: Desk, hotspot: str) -> bool:
+    query = f"SELECT proposal_submitted FROM hotspots WHERE ref = '{hotspot}'"
+    return bool(rows(desk.database, "reports", query)[0]["proposal_submitted"])
+
+
+def record(desk: Desk, hotspot: str, proposal: str) -> None:
+    """Say, as an agent, which draft is the hotspot's."""
+    answer = desk.client.post(
+        f"/api/v1/hotspots/{hotspot}/proposal",
+        json={"proposal_ref": proposal},
+        headers=desk.tokens.agent(COMMUNE),
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def shown(desk: Desk, hotspot: str) -> str | None:
+    found: str | None = desk.client.get(f"/api/v1/hotspots/{hotspot}").json()["properties"][
+        "proposal_ref"
+    ]
     return found
 
 
-def test_a_hotspot_names_the_first_proposal_made_of_it(desk: Desk, hotspot: str) -> None:
-    stranger, first, second = Project(), Project(), Project()
-    desk.deliver(stranger.submitted(hotspot=hotspot, commune="0405"))
-    assert named(desk, hotspot) is None
-    desk.deliver(first.submitted(hotspot=hotspot))
-    desk.deliver(second.submitted(hotspot=hotspot), first.submitted(hotspot="H-22222"))
-    assert named(desk, hotspot) == first.ref
+def test_a_hotspot_s_project_is_the_agents_choice_and_public_once_submitted(
+    desk: Desk, hotspot: str
+) -> None:
+    stranger, ours = Project(), Project()
+    desk.deliver(stranger.submitted(hotspot=hotspot))  # any citizen may name a hotspot
+    assert shown(desk, hotspot) is None
+    record(desk, hotspot, ours.ref)
+    assert shown(desk, hotspot) is None  # a draft is nobody else's business
+    desk.deliver(ours.submitted(hotspot="H-22222"), ours.submitted(hotspot=hotspot, commune="0405"))
+    assert not is_submitted(desk, hotspot)
+    desk.deliver(ours.submitted(hotspot=hotspot))
+    assert is_submitted(desk, hotspot)
+    assert shown(desk, hotspot) == ours.ref
+
+
+def test_a_hidden_report_is_linked_to_nothing(desk: Desk) -> None:
+    report = desk.pin()
+    answer = desk.client.post(
+        f"/api/v1/desk/{COMMUNE}/reports/{report}/moderation",
+        json={"hidden": True, "reason": "injure"},
+        headers=desk.tokens.agent(COMMUNE),
+    )
+    assert answer.status_code == 200, answer.text
+    project = Project()
+    desk.deliver(project.submitted(report), project.voted())
+    assert desk.links(project.id) == []
 
 
 def drain(subscription: EmbeddedSubscription) -> None:
@@ -358,7 +393,8 @@ def test_from_a_hotspot_to_the_vote_and_back_to_who_reported(
     )
     consume(CONSUMER, desk.client)
     assert desk.told(report) == []
-    assert named(desk, hotspot) is None
+    record(desk, hotspot, draft["ref"])
+    assert shown(desk, hotspot) is None
 
     send(f"campaigns/{campaign}/phase", phase="ideas")
     changed = proposals.patch(
@@ -369,8 +405,8 @@ def test_from_a_hotspot_to_the_vote_and_back_to_who_reported(
     assert changed.status_code == 200, changed.text
     send(f"proposals/{draft['id']}/submit")
     consume(CONSUMER, desk.client)
-    assert desk.told(report) == [(draft["ref"], "submitted", "mairie")]
-    assert named(desk, hotspot) == draft["ref"]
+    assert desk.told(report) == []
+    assert shown(desk, hotspot) == draft["ref"]
 
     send(f"proposals/{draft['id']}/review", outcome="feasible", reason="Vu.", cost=3_100_000)
     send(f"campaigns/{campaign}/phase", phase="vote")
@@ -379,6 +415,6 @@ def test_from_a_hotspot_to_the_vote_and_back_to_who_reported(
     for _ in range(2):  # a second process of the group finds nothing left to do
         consume(CONSUMER, desk.client)
     assert desk.told(report) == [
-        (draft["ref"], status, "mairie") for status in ("submitted", "shortlisted", "funded")
+        (draft["ref"], status, "mairie") for status in ("shortlisted", "funded")
     ]
     assert desk.get(report)["proposals"] == [{"ref": draft["ref"], "status": "funded"}]

@@ -36,7 +36,7 @@ def test_moment_is_told_in_benin(time: web.Time | None, locale: str, said: str) 
 
 
 def test_day() -> None:
-    assert web.day("2026-12-31T23:30:00Z") == "1 janvier 2027"
+    assert web.day("2026-12-31T23:30:00Z") == "1er janvier 2027"
     assert web.day(date(2026, 12, 31), "en") == "31 December 2026"
     assert web.day(None) == ""
 

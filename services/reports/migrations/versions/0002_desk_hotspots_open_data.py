@@ -47,6 +47,7 @@ def upgrade() -> None:
             ADD COLUMN attributes jsonb NOT NULL DEFAULT '{}',
             ADD COLUMN public_description text,
             ADD COLUMN hidden_at timestamptz,
+            ADD COLUMN was_sensitive boolean NOT NULL DEFAULT false,
             ADD COLUMN duplicate_of uuid REFERENCES reports,
             ADD COLUMN status_before_duplicate text,
             ADD COLUMN agency text,
@@ -57,7 +58,7 @@ def upgrade() -> None:
             ADD COLUMN answered_at timestamptz,
             ADD COLUMN closed_at timestamptz,
             ADD COLUMN shown_geom geometry(Point, 4326) GENERATED ALWAYS AS (
-                CASE WHEN category IN ('noise', 'occupation')
+                CASE WHEN was_sensitive OR category IN ('noise', 'occupation')
                     THEN ST_SnapToGrid(geom, 0.002) ELSE geom END) STORED,
             ADD CHECK (duplicate_of <> id),
             ADD CHECK ((status = 'duplicate') = (duplicate_of IS NOT NULL));
@@ -118,7 +119,8 @@ def upgrade() -> None:
         ALTER TABLE uploads
             ADD COLUMN kind text NOT NULL DEFAULT 'photo' CHECK (kind IN ('photo', 'voice')),
             ADD COLUMN media_type text NOT NULL DEFAULT 'image/jpeg',
-            ADD COLUMN seconds real;
+            ADD COLUMN seconds real,
+            ADD COLUMN detached_at timestamptz;
         ALTER TABLE report_photos RENAME TO attachments;
         ALTER TABLE attachments ADD COLUMN hidden boolean NOT NULL DEFAULT false;
         DROP INDEX report_photos_upload_id_idx;
@@ -203,6 +205,7 @@ def upgrade() -> None:
             per_1000 double precision,
             trend text NOT NULL,
             proposal_ref text,
+            proposal_submitted boolean NOT NULL DEFAULT false,
             detected_at timestamptz NOT NULL,
             seen_at timestamptz NOT NULL,
             ended_at timestamptz,
