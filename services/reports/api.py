@@ -21,7 +21,7 @@ from services.common.idempotency import (
 from services.common.problems import Conflict, Invalid, TooMany, responses
 from services.common.rates import keyed_digest
 from services.common.requests import After, Limit, Moment, id_or_ref, next_link
-from services.reports import domain, repository, service
+from services.reports import domain, reading, repository, service
 from services.reports.errors import (
     ChangedMeanwhile,
     MergeRefused,
@@ -172,7 +172,7 @@ def follow_up_token(secret: str, key: UUID | None) -> str:
 @router.post("/reports/preview")
 def preview(body: PreviewIn) -> Preview:
     """How the public will read a text, and what looks personal in it; nothing is stored."""
-    return service.preview(body)
+    return reading.preview(body)
 
 
 @router.get("/reports", responses=responses(Invalid))
@@ -210,7 +210,7 @@ def list_reports(
     following = next_link(request, *rows[limit - 1][:2]) if len(rows) > limit else None
     return {
         "type": "FeatureCollection",
-        "features": [service.public_feature(f) for _, _, f in rows[:limit]],
+        "features": [reading.public_feature(f) for _, _, f in rows[:limit]],
         "next": following,
     }
 
@@ -244,7 +244,7 @@ def duplicates(
     within = radius or domain.CATEGORIES[category].radius_m
     found = []
     for feature, distance in repository.duplicates(session, lon, lat, category, within):
-        service.public_feature(feature)["properties"]["distance_m"] = distance
+        reading.public_feature(feature)["properties"]["distance_m"] = distance
         found.append(feature)
     return {"type": "FeatureCollection", "features": found}
 
@@ -252,7 +252,7 @@ def duplicates(
 @router.get("/reports/mine")
 def mine(session: SessionDep, principal: CurrentPrincipal) -> list[Mine]:
     """What the bearer sent or supports, the latest change first."""
-    return service.mine(session, principal)
+    return reading.mine(session, principal)
 
 
 @router.get("/reports/{report_id}", responses=responses(ReportNotFound))
@@ -260,7 +260,7 @@ def get_report(
     key: ReportKey, session: SessionDep, principal: MaybePrincipal, token: FollowUp = None
 ) -> ReportDetail:
     """One report, by id or ref; agents of its commune also see internal notes."""
-    return service.detail(session, key, principal, token)
+    return reading.detail(session, key, principal, token)
 
 
 @router.post(
@@ -280,7 +280,7 @@ def change_status(
 
     return (once.anonymous() if token else once).run(
         lambda: service.change_status(session, key, body, principal, token),
-        shown=lambda: service.detail(session, key, principal, token),
+        shown=lambda: reading.detail(session, key, principal, token),
     )
 
 
@@ -296,7 +296,7 @@ def unmerge(
 
     return once.run(
         lambda: service.unmerge(session, key, body, principal),
-        shown=lambda: service.detail(session, key, principal),
+        shown=lambda: reading.detail(session, key, principal),
     )
 
 
@@ -317,7 +317,7 @@ def correct(
 
     return (once.anonymous() if token else once).run(
         lambda: service.correct(session, key, body, principal, token),
-        shown=lambda: service.detail(session, key, principal, token),
+        shown=lambda: reading.detail(session, key, principal, token),
     )
 
 
@@ -338,7 +338,7 @@ def redact(
 
     return (once.anonymous() if token else once).run(
         lambda: service.redact(session, key, body, principal, token),
-        shown=lambda: service.detail(session, key, principal, token),
+        shown=lambda: reading.detail(session, key, principal, token),
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.common.events.envelope import Event, Reader, Undecodable
 from services.common.events.inbox import Consumer
-from services.reports import repository, service
+from services.reports import access, repository, service
 from services.reports.events import ReportProposalChanged
 from services.reports.models import Report
 
@@ -89,7 +89,7 @@ def on_submitted(session: Session, event: Event, data: Reader) -> None:
     later = [Step(*row) for row in session.execute(_KEPT, {"proposal": data.id})]
     for report_id in sorted(set(data.reports)):
         report = repository.find(session, report_id, lock=True)
-        if report is not None and report.commune == data.commune and service.is_public(report):
+        if report is not None and report.commune == data.commune and access.is_public(report):
             session.execute(_LINK, _values(report, data.id, first) | {"ref": data.ref})
             # Anybody may propose: the report tells of it once the mairie has answered.
             for step in later:

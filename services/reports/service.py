@@ -1,8 +1,6 @@
 """Use cases of reports. Nothing here commits: the request's session does."""
 
-import hashlib
-import hmac
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +16,14 @@ from services.common.ids import new_id, new_ref
 from services.common.problems import Forbidden, Invalid
 from services.common.requests import id_or_ref
 from services.reports import domain, repository
+from services.reports.access import (
+    SAID_OF_ALL,
+    actors_of,
+    get_report,
+    is_public,
+    of_merged,
+    token_hash,
+)
 from services.reports.calendar import working_day_after
 from services.reports.errors import (
     ChangedMeanwhile,
@@ -25,7 +31,6 @@ from services.reports.errors import (
     MergeRefused,
     NotMerged,
     OutsideCountry,
-    ReportNotFound,
     TransitionNotAllowed,
     UnknownArrondissement,
     UnknownCommune,
@@ -39,30 +44,17 @@ from services.reports.events import (
 )
 from services.reports.models import HistoryLine, Report
 from services.reports.schemas import (
-    Contact,
     Correction,
     Created,
-    HistoryOut,
-    LinkedProposal,
-    Mine,
     NewReport,
-    Personal,
-    Photo,
-    Preview,
-    PreviewIn,
     Redaction,
-    ReportDetail,
-    Staff,
     StatusUpdate,
     Unmerge,
-    Voice,
 )
 
 SOURCE = repository.SOURCE
-MANAGE = "reports.manage"
 HELD = "held_events"
 _REF_TRIES = 3
-MINE = 100
 
 
 def new_row(
@@ -148,188 +140,6 @@ def explain(session: Session, row: repository.NewRow) -> None:
         raise CommuneTooFar("The point is too far from this commune.", "/commune")
 
 
-def token_hash(token: str) -> bytes:
-    """Return the SHA-256 of a follow-up token (128 random bits need no salt)."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def get_report(
-    session: Session,
-    key: UUID | str,
-    reader: Principal | None = None,
-    token: str | None = None,
-    *,
-    lock: bool = False,
-) -> Report:
-    """Return a report by id or ref as far as ``reader`` may know of it, else ReportNotFound.
-
-    What the mairie hid or its author withdrew is there for them alone.
-    """
-    report = repository.find(session, key, lock=lock)
-    if report is None or not (is_public(report) or actors_of(report, reader, token)):
-        raise ReportNotFound
-    return report
-
-
-def is_public(report: Report) -> bool:
-    """Tell whether anybody may see a report: what the view ``public_reports`` holds."""
-    return report.hidden_at is None and report.status != "withdrawn"
-
-
-def detail(
-    session: Session, key: UUID | str, reader: Principal | None, token: str | None = None
-) -> ReportDetail:
-    """Return one report as ``reader`` (or the holder of its follow-up ``token``) may see it."""
-    report = get_report(session, key, reader, token)
-    actors = actors_of(report, reader, token)
-    staff = "mairie" in actors
-    lon, lat = repository.point(session, report.id, exact=bool(actors))
-    names = repository.agent_names(session, report.commune) if staff else {}
-    lines = repository.history(session, report.id)
-    told = [line.detail[way] for line in lines for way in _WAYS if way in line.detail]
-    named = None if staff else repository.public_refs(session, told)
-    sent = repository.attachments(session, report.id)
-    shown = [row for row in sent if staff or not row.hidden]
-    master = None
-    if report.duplicate_of:
-        top = repository.find(session, repository.root(session, report.id))
-        master = top.ref if top and (staff or is_public(top)) else None
-    return ReportDetail(
-        id=report.id,
-        ref=report.ref,
-        version=report.version,
-        commune=report.commune,
-        arrondissement=report.arrondissement,
-        landmark=report.landmark,
-        category=report.category,
-        status=report.status,
-        description=report.public_description or report.description,
-        lon=lon,
-        lat=lat,
-        created_at=report.created_at,
-        updated_at=report.updated_at,
-        supports=report.supports,
-        agency=report.agency,
-        forwarded_to=report.forwarded_to,
-        due_at=report.due_at,
-        answered_at=report.answered_at,
-        closed_at=report.closed_at,
-        photos=[photo_links(r.upload_id, hidden=r.hidden) for r in shown if r.kind == "photo"],
-        voice=next((_voice(row) for row in shown if row.kind == "voice"), None),
-        history=[
-            _line(line, names if staff else None, named)
-            for line in lines
-            if staff or line.kind in domain.PUBLIC_KINDS or line.public_note
-        ],
-        duplicate_of=master,
-        duplicates=repository.duplicates_of(session, report.id),
-        proposals=[
-            LinkedProposal(ref=row.ref, status=row.status)
-            for row in repository.proposals_of(session, report.id)
-        ],
-        allowed=domain.allowed(report.status, actors | _of_merged(session, report, reader, token)),
-        capacities=sorted(actors),
-        staff=_staff(session, report, names) if staff else None,
-    )
-
-
-def _staff(session: Session, report: Report, names: Mapping[UUID, str]) -> Staff:
-    contact = repository.contact(session, report.id)
-    return Staff(
-        assignee=report.assignee,
-        assignee_name=names.get(report.assignee) if report.assignee else None,
-        channel=report.channel,
-        gender=report.gender,
-        hidden=report.hidden_at is not None,
-        original_description=report.description if report.public_description else None,
-        answer_due_at=report.answer_due_at,
-        contact=Contact(**contact._asdict()) if contact else None,
-        followers=len(repository.followers(session, report.id)),
-        attributes=report.attributes,
-    )
-
-
-def photo_links(upload_id: UUID, *, hidden: bool = False) -> Photo:
-    """Return the URLs of an attached photo."""
-    url = f"/api/v1/uploads/{upload_id}"
-    return Photo(id=upload_id, url=url, thumb_url=f"{url}?size=thumb", hidden=hidden)
-
-
-def _voice(row: Row[Any]) -> Voice:
-    return Voice(
-        id=row.upload_id,
-        url=f"/api/v1/uploads/{row.upload_id}",
-        media_type=row.media_type,
-        seconds=row.seconds,
-        hidden=row.hidden,
-    )
-
-
-#: How a line of a merge names the other report.
-_WAYS = ("from", "into")
-
-
-def _line(
-    line: HistoryLine, names: Mapping[UUID, str] | None, named: Collection[str] | None
-) -> HistoryOut:
-    """Return a line; ``names`` of the agents are given to agents only.
-
-    ``named`` holds the refs of other reports that the reader may hear of (None: all).
-    """
-    internal = names is not None
-    detail = line.detail if internal or line.kind in domain.PUBLIC_KINDS else {}
-    detail = {k: v for k, v in detail.items() if k != "merged"}
-    if named is not None:
-        detail = {k: v for k, v in detail.items() if k not in _WAYS or v in named}
-    by_agent = line.actor_kind == "mairie" and line.actor is not None
-    return HistoryOut(
-        version=line.version,
-        kind=line.kind,
-        status=line.status,
-        at=line.at,
-        by=line.actor_kind,
-        public_note=line.public_note,
-        reason=line.reason,
-        detail=detail,
-        internal_note=line.internal_note if internal else None,
-        actor=names.get(line.actor) if names and by_agent and line.actor else None,
-    )
-
-
-def actors_of(
-    report: Report, reader: Principal | None, token: str | None = None
-) -> frozenset[domain.Actor]:
-    """Return in which capacities the reader stands before this report."""
-    found: set[domain.Actor] = set()
-    if reader and reader.can(MANAGE, report.commune):
-        found.add("mairie")
-    if reader and report.reporter == reader.user_id:
-        found.add("citizen")
-    if token and report.follow_up_hash:
-        if hmac.compare_digest(token_hash(token), report.follow_up_hash):
-            found.add("citizen")
-    return frozenset(found)
-
-
-#: What the author of a merged report may say of the one it was merged into.
-_SAID_OF_ALL: frozenset[domain.Status] = frozenset({"confirmed", "reopened"})
-
-
-def _of_merged(
-    session: Session, report: Report, reader: Principal | None, token: str | None
-) -> frozenset[domain.Actor]:
-    """Return ``citizen`` for the author of a report merged into this one, once it is closed."""
-    if not _SAID_OF_ALL & set(domain.TRANSITIONS[report.status]):  # type: ignore[index]
-        return frozenset()
-    wrote = repository.wrote_one(
-        session,
-        report.id,
-        reader.user_id if reader else None,
-        token_hash(token) if token else None,
-    )
-    return frozenset({"citizen"}) if wrote else frozenset()
-
-
 def locked(
     session: Session,
     key: UUID | str,
@@ -349,7 +159,7 @@ def locked(
     report = get_report(session, key, actor, token, lock=True)
     actors = actors_of(report, actor, token)
     if merged:
-        actors |= _of_merged(session, report, actor, token)
+        actors |= of_merged(session, report, actor, token)
     if not actors:
         raise Forbidden("Only the commune's agents or the reporter may change this report.")
     if seen is not None and seen != report.version:
@@ -467,7 +277,7 @@ def change_status(
     if body.status in ("duplicate", "withdrawn"):
         _lock_merges(session, key, body.duplicate_of)
     report, actors = locked(
-        session, key, actor, token, seen=body.version, merged=body.status in _SAID_OF_ALL
+        session, key, actor, token, seen=body.version, merged=body.status in SAID_OF_ALL
     )
     who = domain.TRANSITIONS[report.status].get(body.status)  # type: ignore[index]
     if who is None:
@@ -715,46 +525,10 @@ def redact(
     return record(session, report, "redaction", "citizen", actor=author(report, actor))
 
 
-def preview(body: PreviewIn) -> Preview:
-    """Return how the public will read texts, and what looks personal in them."""
-    fields = {"description": body.description, "landmark": body.landmark}
-    found = [
-        Personal(field=name, kind=kind, start=start, end=end, text=value[start:end])
-        for name, value in fields.items()
-        for kind, start, end in domain.personal(value)
-    ]
-    return Preview(summary=domain.summary(body.description), **fields, personal=found)
-
-
 def support(session: Session, key: UUID | str, person: Principal) -> int:
     """Count a person once among those who have the same problem; return the total."""
     report = get_report(session, key)
     return repository.add_support(session, report.id, person.user_id)
-
-
-def mine(session: Session, person: Principal) -> list[Mine]:
-    """Return what a person sent or supports, the latest change first."""
-    found = [_of_mine(session, row) for row in repository.mine(session, person.user_id, MINE)]
-    return sorted(found, key=lambda one: one.updated_at, reverse=True)
-
-
-def _of_mine(session: Session, row: Row[Any]) -> Mine:
-    told = {n: v for n, v in row._asdict().items() if n not in ("description", "duplicate_of")}
-    told["summary"] = domain.summary(row.description)
-    if row.duplicate_of:
-        top = repository.find(session, repository.root(session, row.id))
-        if top is not None and is_public(top):
-            told |= {"status": top.status, "merged_into": top.ref, "updated_at": top.updated_at}
-    return Mine(**told)
-
-
-def public_feature(feature: dict[str, Any]) -> dict[str, Any]:
-    """Finish a feature of the repository: a summary and a photo link for what SQL gave raw."""
-    properties = feature["properties"]
-    properties["summary"] = domain.summary(properties.pop("description"))
-    if properties["photo"]:
-        properties["photo"] = photo_links(UUID(properties["photo"])).thumb_url
-    return feature
 
 
 def is_empty(session: Session) -> bool:

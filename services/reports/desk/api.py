@@ -15,6 +15,7 @@ from services.common.idempotency import OnceDep
 from services.common.problems import Forbidden, Invalid, responses
 from services.common.requests import Limit, Moment, Text, id_or_ref, near_year
 from services.reports import repository as core_repository
+from services.reports.access import MANAGE
 from services.reports.desk import service, stats
 from services.reports.desk.domain import MAX_STOPS
 from services.reports.desk.errors import AgentBusy, AgentNotFound, NoSuchDesk, RulesChanged
@@ -50,7 +51,6 @@ from services.reports.schemas import (
     Lon,
     Statuses,
 )
-from services.reports.service import MANAGE
 
 
 def desk(

@@ -14,6 +14,7 @@ from services.common.auth import Principal
 from services.common.ids import REF_ALPHABET
 from services.common.problems import DomainError, Invalid
 from services.common.requests import id_or_ref
+from services.reports import access, reading
 from services.reports import repository as core_repository
 from services.reports import service as core
 from services.reports.desk import domain, repository
@@ -83,7 +84,7 @@ def queue(
     """Return the desk's reports in the order ``sort``: see :func:`repository.queue`."""
     rows = repository.queue(session, desk.commune, repository.ORDERS[sort], asked, limit)
     for row in rows:
-        properties = core.public_feature(row.feature)["properties"]
+        properties = reading.public_feature(row.feature)["properties"]
         properties["allowed"] = allowed(properties["status"], MAIRIE)
     return rows
 
@@ -199,7 +200,7 @@ def note(session: Session, desk: Desk, key: UUID | str, body: Notes) -> Report:
 def moderate(session: Session, desk: Desk, key: UUID | str, body: Moderation) -> Report:
     """Change what the public sees of a report; what agents may have to put back stays internal."""
     report = held(session, desk, key, body.version)
-    was_public = core.is_public(report)
+    was_public = access.is_public(report)
     detail: dict[str, Any] = {}
     now = datetime.now(UTC)
     if body.hidden is not None and body.hidden != (report.hidden_at is not None):
@@ -226,7 +227,7 @@ def moderate(session: Session, desk: Desk, key: UUID | str, body: Moderation) ->
     if not detail:
         raise Unchanged
     _record(session, desk, report, "moderation", at=now, internal_note=body.reason, detail=detail)
-    if core.is_public(report) != was_public:
+    if access.is_public(report) != was_public:
         core.say_visibility(session, report, now)
     return report
 
@@ -473,6 +474,6 @@ def _stop(row: Row[Any], leg: float | None) -> Stop:
     return Stop(
         **kept,
         summary=summary(row.description),
-        photo=core.photo_links(row.photo).thumb_url if row.photo else None,
+        photo=reading.photo_links(row.photo).thumb_url if row.photo else None,
         leg_m=None if leg is None else round(leg, 1),
     )

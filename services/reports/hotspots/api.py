@@ -10,6 +10,7 @@ from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
 from services.common.problems import Forbidden, responses
 from services.common.requests import MAX_REF
+from services.reports.access import MANAGE
 from services.reports.errors import UnknownCommune
 from services.reports.hotspots import domain, service
 from services.reports.hotspots.domain import Window
@@ -75,7 +76,7 @@ def list_hotspots(
     """
     today = domain.today(datetime.now(UTC))
     window = Window(min(until or today, today), days)
-    staff = principal is not None and principal.can(service.MANAGE, commune)
+    staff = principal is not None and principal.can(MANAGE, commune)
     answer = memo.get(
         (commune, category, window, today, staff),
         lambda: Answer.of(service.overview(session, commune, category, window, today, staff=staff)),

@@ -16,6 +16,7 @@ from services.common.auth import Principal
 from services.common.events import outbox
 from services.common.events.envelope import Event, new_event
 from services.common.ids import new_id, new_ref
+from services.reports.access import MANAGE
 from services.reports.domain import summary
 from services.reports.errors import UnknownCommune
 from services.reports.events import HotspotDetected, HotspotEnded
@@ -27,7 +28,7 @@ from services.reports.hotspots.models import Hotspot
 from services.reports.hotspots.schemas import HotspotOut, HotspotProperties, ReportIn
 
 SOURCE = "reports"
-MANAGE = "reports.manage"
+
 #: The most cells, hotspots, and reports named for each, that one answer holds.
 MAX_CELLS = 1_000
 MAX_HOTSPOTS = 50

@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
 from services.common.problems import Unavailable
+from services.reports.access import MANAGE
 from services.reports.media import domain, images, repository, voice
 from services.reports.media.domain import FORMS, Kind, Size, key_of
 from services.reports.media.errors import UploadNotFound
 from services.reports.media.storage import Storage, Stored
-from services.reports.service import MANAGE
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from services.common.ids import new_id
 from services.common.problems import Conflict, NotFound
 from services.common.requests import id_or_ref
 from services.reports import domain as core
-from services.reports import service
+from services.reports import reading, service
 from services.reports.errors import CommuneTooFar, ReportNotFound
 from services.reports.media import images
 from services.reports.media import service as media
@@ -256,7 +256,7 @@ def shape(row: Row[Any], url: str) -> Record:
         "zipcode": None,
         "lat": row.lat,
         "long": row.lon,
-        "media_url": row.photo and url + service.photo_links(row.photo).url,
+        "media_url": row.photo and url + reading.photo_links(row.photo).url,
     }
 
 
