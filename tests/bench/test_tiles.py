@@ -4,6 +4,8 @@ Prints requests a second and their ratio; asserts only that all tiles came and h
 tipg lives in a Python environment of its own (``requirements-bench.lock``). ``make bench``.
 """
 
+import gzip
+import json
 import os
 import random
 import socket
@@ -26,6 +28,7 @@ from gateway.tiles import column_of, row_of
 from tests.bench.conftest import REPORTS, Lines
 from tests.bench.loadgen import lua_list, wrk
 from tests.integration.gateway.test_projections import COUNTED_AGAIN
+from tests.integration.gateway.test_tiles import first_view
 from tests.servers import Database, PostgresServer
 
 pytestmark = pytest.mark.bench
@@ -133,6 +136,11 @@ def fetch(url: str) -> bytes:
         return body
 
 
+def read(body: bytes) -> Any:
+    """Return the JSON of an answer that may be gzipped."""
+    return json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
+
+
 @contextmanager
 def ours(database: Database, capacity: int) -> Iterator[str]:
     port = free_port()
@@ -208,3 +216,19 @@ def test_tiles_beside_tipg(loaded: Database, places: list[Any], tmp_path: Path) 
             f"z{z:<3} {theirs[z]:9.1f} {fresh[z]:9.1f} ({fresh[z] / theirs[z]:6.1f} x) "
             f"{kept[z]:9.1f} ({kept[z] / theirs[z]:6.1f} x)   >= {least} x"
         )
+
+
+def test_the_first_map_data_of_a_commune(loaded: Database) -> None:
+    """What a commune's page fetches first for its map, gzipped, of the 60 KB that it may cost."""
+    with ours(loaded, capacity=1 << 25) as address:
+        base = address.partition("/tiles/")[0]
+        layer = fetch(f"{base}/communes/0801/layers/reports.geojson")
+        told = read(layer)
+        bounds = read(fetch(f"{base}/api/v1/communes/0801"))["bbox"]
+        print(f"\n{told['count']} reports in the commune")
+        for width, height in ((328, 320), (816, 680), (1700, 680)):
+            sent = len(layer)
+            for x, y, z in first_view(bounds, width, height):
+                sent += len(fetch(base + told["tiles"].format(x=x, y=y, z=z)))
+            print(f"{width:5} x {height} px: {sent:6} bytes, {sent / 60_000:.2f} of 60 KB")
+            assert sent > len(layer)

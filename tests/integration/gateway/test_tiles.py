@@ -382,6 +382,19 @@ def first_zoom(area: tuple[float, float, float, float], width: int, height: int)
     return round(math.floor(zoom * 4) / 4)
 
 
+def first_view(
+    bounds: tuple[float, float, float, float], width: int, height: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield x, y and zoom of the tiles that a map of so many pixels fetches first."""
+    z = first_zoom(bounds, width, height)
+    middle = column_of((bounds[0] + bounds[2]) / 2, z), row_of((bounds[1] + bounds[3]) / 2, z)
+    # A tile is 256 pixels, less by up to a quarter zoom's rounding: 181 at the least.
+    half = width / 181 / 2, height / 181 / 2
+    for x in range(math.floor(middle[0] - half[0]), math.floor(middle[0] + half[0]) + 1):
+        for y in range(math.floor(middle[1] - half[1]), math.floor(middle[1] + half[1]) + 1):
+            yield x, y, z
+
+
 @pytest.mark.parametrize("spread", [0.005, 0.03, 0.1])
 @pytest.mark.parametrize(("width", "height"), [(328, 320), (816, 680), (1700, 680)])
 def test_the_first_view_of_a_commune_is_light_whatever_it_holds(
@@ -394,17 +407,11 @@ def test_the_first_view_of_a_commune_is_light_whatever_it_holds(
     assert whole.json()["count"] == 50_000
     sent = len(gzip.compress(whole.content))
     bounds = browser.get("/api/v1/communes/0801").json()["bbox"]
-    z = first_zoom(bounds, width, height)
-    middle = column_of((bounds[0] + bounds[2]) / 2, z), row_of((bounds[1] + bounds[3]) / 2, z)
-    # A tile is 256 pixels, less by up to a quarter zoom's rounding: 181 at the least.
-    half = width / 181 / 2, height / 181 / 2
     address = whole.json()["tiles"]
-    for x in range(math.floor(middle[0] - half[0]), math.floor(middle[0] + half[0]) + 1):
-        for y in range(math.floor(middle[1] - half[1]), math.floor(middle[1] + half[1]) + 1):
-            path = address.format(z=z, x=x, y=y)
-            with browser.stream("GET", path) as answer:
-                assert answer.status_code == 200
-                sent += len(b"".join(answer.iter_raw()))
+    for x, y, z in first_view(bounds, width, height):
+        with browser.stream("GET", address.format(z=z, x=x, y=y)) as answer:
+            assert answer.status_code == 200
+            sent += len(b"".join(answer.iter_raw()))
     print(f"{width}x{height}, {spread}: {sent} bytes")
     assert 0 < sent < 60_000
 

@@ -554,3 +554,16 @@ def test_supports_merges_and_bulk_notes_at_once_never_block_one_another(
         done = [pool.submit(work, n) for n in range(12) for work in (support, bulk)]
     assert {one.result() for one in done} == {200}
     assert world.get(master["ref"])["supports"] == 13
+
+
+def test_what_is_near_is_shown_with_its_photo_and_summary(world: World) -> None:
+    upload = world.client.post("/api/v1/uploads", content=photo()).json()["id"]
+    here = {"lon": 2.44, "lat": 6.38}
+    made = world.pin(**here, photos=[upload], description="Ordures " * 40)
+    query = "lon=2.4401&lat=6.38&category=waste"
+    (found,) = world.client.get(f"/api/v1/reports/duplicates?{query}").json()["features"]
+    shown = found["properties"]
+    assert shown["ref"] == made["ref"]
+    assert shown["photo"] == f"/api/v1/uploads/{upload}?size=thumb"
+    assert world.client.get(shown["photo"]).headers["content-type"] == "image/jpeg"
+    assert (len(shown["summary"]) <= 141, shown["distance_m"]) == (True, 11)
