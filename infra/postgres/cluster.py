@@ -71,7 +71,10 @@ class Cluster:
             self._initdb()
         programs = server_programs((self.data / "PG_VERSION").read_text().strip())
         self._clear_way()
-        self.running()  # reap what this object started before
+        if self._process is not None:
+            # What this object started before has let go of the data, and is about to be gone:
+            # forgotten a moment too early it would stay a zombie.
+            self._process.wait(15)
         port = free_port(self._last_port())
         (self.home / "port").write_text(f"{port}\n")
         settings = SETTINGS | (THROWAWAY if self._throwaway else {}) | {"port": str(port)}
