@@ -175,6 +175,21 @@ def test_the_first_data_of_50_000_reports_are_light(page: Page, width: int, heig
     page.screenshot(path=ARTEFACTS / f"first-{width}.png", animations="disabled")
 
 
+def settle(page: Page) -> None:
+    """Wait until what the map shows is of the zoom that it is at."""
+    page.wait_for_timeout(400)
+    page.evaluate(
+        """async () => {
+            const shown = () => document.querySelectorAll(".pin, .cluster").length;
+            for (let before = -1, same = 0; same < 5; ) {
+                await new Promise((done) => setTimeout(done, 100));
+                same = shown() === before ? same + 1 : 0;
+                before = shown();
+            }
+        }"""
+    )
+
+
 def test_a_group_opens_by_click_and_by_keyboard_down_to_the_pins(page: Page) -> None:
     open_map(page)
     before = counted(page)
@@ -183,13 +198,13 @@ def test_a_group_opens_by_click_and_by_keyboard_down_to_the_pins(page: Page) -> 
     groups.nth(largest).click(force=True)
     wait_for_count(page, f"n < {before}")
     for _ in range(10):
+        settle(page)
         if page.locator(".pin").count() > 3:
             break
         before = counted(page)
         groups.first.focus()
         page.keyboard.press("Enter")
         wait_for_count(page, f"n !== {before}")
-        page.wait_for_timeout(400)
     page.locator(".pin").first.focus()
     page.keyboard.press("Enter")
     card = page.locator(".pin-card")
