@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from services.accounts.tokens import Signer
 from tests import servers
@@ -76,6 +77,7 @@ def kafka_server(run_id: str, kafka_jars: None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the path of Debian's Chromium; skip (in CI: fail) when there is none."""
+    expect.set_options(timeout=15_000)  # two browsers and a database share two cores
     return servers.chromium_path()
 
 

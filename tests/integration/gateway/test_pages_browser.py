@@ -71,7 +71,7 @@ def visit(front: str, browser: Browser) -> Iterator[Visit]:
 
     def make(bearer: dict[str, str] | None = None) -> Page:
         context = browser.new_context(base_url=front, locale="fr-BJ", viewport=PHONE)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         context.grant_permissions(["microphone"])
         if bearer:
             token = bearer["Authorization"].split()[1]

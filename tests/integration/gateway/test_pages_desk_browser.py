@@ -31,7 +31,7 @@ def page(
 ) -> Iterator[Page]:
     """An agent's page; fails for what a script or the policy complains about."""
     context = browser.new_context(base_url=reports_front, locale="fr-BJ", viewport=request.param)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     token = tokens.agent(COMMUNE)["Authorization"].split()[1]
     context.add_cookies([{"name": ACCESS, "value": token, "url": reports_front}])
     faults: list[str] = []

@@ -120,7 +120,7 @@ def page(browser: Browser) -> Iterator[Page]:
     )
     problems: list[str] = []
     opened = context.new_page()
-    opened.set_default_timeout(8000)
+    opened.set_default_timeout(20_000)
     opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))

@@ -102,7 +102,7 @@ def page(browser: Browser, gateway: FastAPI) -> Iterator[Page]:
     )
     problems: list[str] = []
     opened = context.new_page()
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(20_000)
     opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on(
