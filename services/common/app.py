@@ -78,8 +78,12 @@ def service_cli(
     package: str,
     consumer: Callable[[ServiceSettings], Consumer | None] = lambda _: None,
     publishes: bool = True,
+    chores: Sequence[Chore] = (),
 ) -> typer.Typer:
-    """Return the commands ``api``, ``relay``, ``consume``, ``migrate`` of a service."""
+    """Return the commands ``api``, ``relay``, ``consume``, ``migrate`` of a service.
+
+    ``chores`` are heavy: they run every hour beside the consumer, where no request waits for them.
+    """
     cli = typer.Typer(no_args_is_help=True, add_completion=False)
 
     def start() -> ServiceSettings:
@@ -124,7 +128,11 @@ def service_cli(
         if found is None:
             typer.echo(f"{settings.name} consumes no events")
             return
-        subscribe(settings, _engine(settings), found).run(stop_on_signal())
+        engine = _engine(settings)
+        if chores:
+            # A chore is one transaction: where the process ends in its midst nothing has happened.
+            Housekeeper(make_sessions(engine), chores).start()
+        subscribe(settings, engine, found).run(stop_on_signal())
 
     @cli.command()
     def relay() -> None:

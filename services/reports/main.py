@@ -43,7 +43,7 @@ def make_app(settings: ServiceSettings, kept: MediaSettings | None = None) -> Fa
         title="Palabre reports",
         body_limits={**media.BODY_LIMITS, **open311.BODY_LIMITS},
         configure=configure,
-        chores=[calendar.refresh, detect_chore, purge],
+        chores=[calendar.refresh, purge],
     )
     open311.install(app)
     return app
@@ -54,6 +54,12 @@ def add_intake(app: FastAPI) -> None:
     app.state.intake = Intake(app.state.sessions)
 
 
-cli = service_cli(Settings, make_app, package="services/reports", consumer=lambda _: CONSUMER)
+cli = service_cli(
+    Settings,
+    make_app,
+    package="services/reports",
+    consumer=lambda _: CONSUMER,
+    chores=[detect_chore],
+)
 cli.add_typer(clients, name="clients")
 cli.command("anonymise")(anonymise)

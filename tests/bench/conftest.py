@@ -102,5 +102,9 @@ def many_reports(postgres_server: PostgresServer) -> Iterator[Database]:
     with engine.connect() as vacuum:
         vacuum.execute(text("VACUUM ANALYZE reports"))
     engine.dispose()
+    owner = create_engine(database.admin_url, isolation_level="AUTOCOMMIT")
+    with owner.connect() as connection:
+        connection.execute(text("CHECKPOINT"))  # what was loaded is not written during a run
+    owner.dispose()
     yield database
     postgres_server.drop(database)
