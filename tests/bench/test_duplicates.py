@@ -5,7 +5,6 @@ Prints percentiles; asserts only that what lies there is found. ``make bench``.
 
 import random
 import re
-import time
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -24,6 +23,18 @@ SPOTS = text(
 )
 
 
+# The clock is the server's: what a look-up takes in the database, the answer made whole.
+LOOK = """
+CREATE FUNCTION pg_temp.look(float8, float8, text, float8, float8,
+    OUT answers bigint, OUT milliseconds float8) LANGUAGE plpgsql AS $look$
+DECLARE started timestamptz := clock_timestamp();
+BEGIN
+    SELECT count(feature::text) INTO answers FROM ({statement}) AS met;
+    milliseconds := 1000 * extract(epoch FROM clock_timestamp() - started);
+END $look$
+"""
+
+
 def test_looking_for_duplicates(many_reports: Database) -> None:
     engine = create_engine(many_reports.url("reports"))
     statement = str(repository._DUPLICATES)
@@ -34,19 +45,19 @@ def test_looking_for_duplicates(many_reports: Database) -> None:
     with engine.connect() as connection:
         spots = connection.execute(SPOTS).all()
         cursor = connection.connection.cursor()
-        cursor.execute(f"PREPARE look (float8, float8, text, float8, float8) AS {statement}")
+        cursor.execute(LOOK.format(statement=statement))
         for turn in range(TIMES + 500):
             lon, lat, category = dice.choice(spots)
             radius = domain.CATEGORIES[category].radius_m
             values = (lon, lat, category, radius, radius / 108_000)
-            started = time.perf_counter()
-            cursor.execute("EXECUTE look (%s, %s, %s, %s, %s)", values)
+            cursor.execute("SELECT * FROM pg_temp.look(%s, %s, %s, %s, %s)", values)
+            (rows, milliseconds) = cursor.fetchone()
             if turn >= 500:  # warm
-                taken.append(1000 * (time.perf_counter() - started))
-                found += cursor.rowcount > 0
+                taken.append(milliseconds)
+                found += rows > 0
     engine.dispose()
     assert found == TIMES
     taken.sort()
     p50, p99 = taken[TIMES // 2], taken[TIMES * 99 // 100]
-    print(f"\n{REPORTS} reports, look-up by point, category and radius, prepared, over loopback:")
+    print(f"\n{REPORTS} reports, look-up by point, category and radius, in the database:")
     print(f"p50 {p50:.2f} ms, p99 {p99:.2f} ms")
