@@ -6,6 +6,8 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
 SERVICES = ("accounts", "reports", "proposals", "voting", "gateway")
 EVENTS_READER = "palabre_events_reader"
+#: PostGIS, and how words without their accents are compared.
+EXTENSIONS = ("postgis", "pg_trgm", "unaccent")
 
 
 def bootstrap(admin_url: str, passwords: Mapping[str, str]) -> None:
@@ -24,7 +26,7 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str]) -> None:
 
 
 def ensure_database(admin_url: str) -> None:
-    """Create the database that `admin_url` names, with PostGIS in it."""
+    """Create the database that `admin_url` names, with its extensions in it."""
     url = make_url(admin_url)
     server = _server(admin_url)
     try:
@@ -40,7 +42,8 @@ def ensure_database(admin_url: str) -> None:
     try:
         with engine.connect() as connection:
             connection.execute(text("SET client_min_messages = warning"))
-            connection.execute(text("CREATE EXTENSION IF NOT EXISTS postgis"))
+            for extension in EXTENSIONS:
+                connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {extension}"))
     finally:
         engine.dispose()
 

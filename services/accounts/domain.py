@@ -5,17 +5,27 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Literal, get_args
 
-Role = Literal["citizen", "agent", "commune_admin", "national_admin"]
+Role = Literal[
+    "citizen", "technician", "treasurer", "agent", "commune_admin", "national_admin"
+]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 EVERYWHERE = "*"
 
-_AGENT = frozenset({"reports.manage", "campaigns.manage", "proposals.review", "elections.manage"})
+#: A technical service that says what can be done and follows the works.
+_TECHNICIAN = frozenset({"proposals.review", "works.manage"})
+#: Who keeps the ledgers.
+_TREASURER = frozenset({"works.spend"})
+_AGENT = (
+    _TECHNICIAN | _TREASURER | {"reports.manage", "campaigns.manage", "elections.manage"}
+)
 _COMMUNE_ADMIN = _AGENT | {"roles.grant", "clients.manage"}
 
 #: The one permission table. What any signed-in person may do needs no permission.
 PERMISSIONS: Mapping[Role, frozenset[str]] = {
     "citizen": frozenset(),
+    "technician": _TECHNICIAN,
+    "treasurer": _TREASURER,
     "agent": _AGENT,
     "commune_admin": _COMMUNE_ADMIN,
     "national_admin": _COMMUNE_ADMIN | {"places.manage"},

@@ -1,6 +1,10 @@
-"""HTTP of campaigns and proposals."""
+"""HTTP of proposals: to propose, to draft, to revise, to read."""
 
-from typing import Annotated, Any
+import base64
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,36 +13,45 @@ from services.common import rates
 from services.common.auth import CurrentPrincipal, MaybePrincipal
 from services.common.db import SessionDep
 from services.common.idempotency import OnceDep
-from services.common.problems import Forbidden, Invalid, TooMany, Unauthenticated, responses
-from services.common.requests import After, Limit, id_or_ref, next_link
-from services.proposals import domain, repository, service
-from services.proposals.domain import Phase
+from services.common.problems import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unauthenticated,
+    responses,
+)
+from services.common.requests import Limit, Text, id_or_ref, near_year
+from services.proposals import domain, reading, service
+from services.proposals.domain import Origin
 from services.proposals.errors import (
-    AlreadyReviewed,
     AlreadySubmitted,
-    CampaignNotFound,
+    BadInvitation,
     ProposalNotFound,
+    RevisionNotFound,
     UnknownCampaign,
     WrongPhase,
 )
 from services.proposals.schemas import (
-    CampaignDetail,
-    CampaignOut,
-    CampaignPage,
+    ArrondissementCode,
     CommuneCode,
-    DraftChanges,
-    Endorsed,
-    NewCampaign,
+    Invitation,
+    Joining,
+    MinePage,
     NewProposal,
-    NewReview,
-    PhaseChange,
+    ProposalChanges,
     ProposalCreated,
     ProposalDetail,
     ProposalPage,
-    Reviewed,
+    RevisionDetail,
+    RevisionPage,
+    Theme,
 )
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", tags=["proposals"])
+
+Sort = Literal["newest", "endorsed", "discussed", "number"]
 
 
 def proposal_key(proposal_id: str) -> UUID | str:
@@ -48,88 +61,57 @@ def proposal_key(proposal_id: str) -> UUID | str:
 
 def read_statuses(
     status: Annotated[str | None, Query(max_length=120, description="comma list")] = None,
-) -> list[str] | None:
+) -> list[str]:
     """Read a comma list of statuses; :class:`Invalid` for an unknown one."""
     if status is None:
-        return None
+        return list(domain.LISTED)
     found = status.split(",")
     if not set(found) <= set(domain.STATUSES):
         raise Invalid(f"Statuses are {', '.join(domain.STATUSES)}.", "/status")
     return found
 
 
+def read_place(
+    sort: Sort = "newest",
+    cursor: Annotated[str | None, Query(max_length=200, description="from `next`")] = None,
+) -> tuple[Any, UUID] | None:
+    """Read where a page begins: the value sorted by, and the id, of the row before it."""
+    if cursor is None:
+        return None
+    try:
+        told, value, last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if told != sort:
+            raise ValueError
+        if sort == "newest":
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError
+            return near_year(moment), UUID(last)
+        if not isinstance(value, int) or abs(value) >= 2**62:
+            raise ValueError
+        return value, UUID(last)
+    except (ValueError, TypeError, AttributeError):
+        raise Invalid("This cursor is not ours.", "/cursor") from None
+
+
+def next_page(request: Request, sort: str, place: Any, last: UUID) -> str:
+    """Return the relative URL of the page behind the row of this place and id."""
+    value = place.isoformat() if isinstance(place, datetime) else place
+    told = json.dumps([sort, value, str(last)], separators=(",", ":"))
+    cursor = base64.urlsafe_b64encode(told.encode()).decode()
+    return f"{request.url.path}?{urlencode({**request.query_params, 'cursor': cursor})}"
+
+
 ProposalKey = Annotated[UUID | str, Depends(proposal_key)]
-Statuses = Annotated[list[str] | None, Depends(read_statuses)]
-
-
-@router.post(
-    "/campaigns",
-    status_code=201,
-    response_model=CampaignDetail,
-    responses=responses(Unauthenticated, Forbidden, Invalid),
-    tags=["campaigns"],
-)
-def create_campaign(
-    body: NewCampaign, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
-) -> Response:
-    """Announce a budget campaign (the commune's agents); it starts in preparation."""
-    return once.run(
-        lambda: service.create_campaign(session, principal, body),
-        status=201,
-        location=lambda made: f"/api/v1/campaigns/{made.id}",
-    )
-
-
-@router.get("/campaigns", tags=["campaigns"])
-def list_campaigns(
-    request: Request,
-    session: SessionDep,
-    after: After,
-    commune: CommuneCode | None = None,
-    phase: Phase | None = None,
-    limit: Limit = 50,
-) -> CampaignPage:
-    """Campaigns, newest first; ``next`` leads to the following page."""
-    found = repository.campaigns(session, commune, phase, after, limit + 1)
-    return CampaignPage(
-        items=[CampaignOut.model_validate(one) for one in found[:limit]],
-        next=next_link(request, found[limit - 1].created_at, found[limit - 1].id)
-        if len(found) > limit
-        else None,
-    )
-
-
-@router.get("/campaigns/{campaign_id}", responses=responses(CampaignNotFound), tags=["campaigns"])
-def get_campaign(
-    campaign_id: UUID, session: SessionDep, principal: MaybePrincipal
-) -> CampaignDetail:
-    """One campaign; ``allowed`` lists the phases that this bearer may set."""
-    return service.get_campaign(session, campaign_id, principal)
-
-
-@router.post(
-    "/campaigns/{campaign_id}/phase",
-    response_model=CampaignDetail,
-    responses=responses(Unauthenticated, Forbidden, CampaignNotFound, WrongPhase),
-    tags=["campaigns"],
-)
-def change_phase(
-    campaign_id: UUID,
-    body: PhaseChange,
-    session: SessionDep,
-    once: OnceDep,
-    principal: CurrentPrincipal,
-) -> Response:
-    """Take a campaign to another phase (the commune's agents); ``vote`` freezes the ballot."""
-    return once.run(lambda: service.change_phase(session, principal, campaign_id, body.phase))
+Statuses = Annotated[list[str], Depends(read_statuses)]
+From = Annotated[tuple[Any, UUID] | None, Depends(read_place)]
 
 
 @router.post(
     "/proposals",
     status_code=201,
     response_model=ProposalCreated,
-    responses=responses(Unauthenticated, UnknownCampaign, WrongPhase, TooMany),
-    tags=["proposals"],
+    responses=responses(Unauthenticated, Forbidden, UnknownCampaign, Conflict, TooMany),
 )
 def create_proposal(
     body: NewProposal, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
@@ -142,9 +124,8 @@ def create_proposal(
 
     def effect() -> ProposalCreated:
         rates.hit(session, "", "proposal", str(principal.user_id), domain.PROPOSALS_PER_HOUR)
-        if body.draft:
-            return service.create_draft(session, principal, body)
-        return service.submit(session, principal.user_id, body)
+        make = service.create_draft if body.draft else service.submit
+        return make(session, principal, body)
 
     return once.run(
         effect,
@@ -153,71 +134,85 @@ def create_proposal(
     )
 
 
-@router.get(
-    "/proposals", response_model=ProposalPage, responses=responses(Invalid), tags=["proposals"]
-)
+@router.get("/proposals", response_model=ProposalPage, responses=responses(Invalid))
 def list_proposals(
     request: Request,
     session: SessionDep,
-    after: After,
+    after: From,
     statuses: Statuses,
     principal: MaybePrincipal,
     campaign: UUID | None = None,
     commune: CommuneCode | None = None,
+    envelope: UUID | None = None,
+    theme: Theme | None = None,
+    arrondissement: ArrondissementCode | None = None,
+    origin: Origin | None = None,
+    q: Annotated[Text | None, Query(max_length=100)] = None,
+    sort: Sort = "newest",
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    """Public columns as GeoJSON, newest first; ``next`` leads to the following page.
+    """Public columns as GeoJSON, newest first unless sorted; ``next`` leads to the next page.
 
     ``status=draft`` lists the bearer's own drafts and those of communes where they are an agent.
+    ``q`` finds words whatever their accents.
     """
-    wanted = {"campaign": campaign, "commune": commune, "after": after}
+    wanted = {
+        "campaign": campaign,
+        "commune": commune,
+        "envelope": envelope,
+        "theme": theme,
+        "arrondissement": arrondissement,
+        "origin": origin,
+        "q": q or None,
+    }
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    filters = [*values, "status", "readable"]
-    values["status"] = statuses or list(domain.PUBLIC)
-    values["reader"] = principal and principal.user_id
-    values["communes"] = service.communes_of(principal) if principal else []
-    if after:
-        values["after_at"], values["after_id"] = after
-    rows = repository.features(session, filters, values, limit + 1)
-    features = [feature for _, _, feature in rows[:limit]]
-    following = next_link(request, *rows[limit - 1][:2]) if len(rows) > limit else None
+    values["status"] = statuses
+    rows = reading.features(session, values, principal, sort, after, limit + 1)
+    more = len(rows) > limit
     return {
         "type": "FeatureCollection",
-        "features": features,
-        "next": following,
+        "features": [feature for _, _, feature in rows[:limit]],
+        "next": next_page(request, sort, *rows[limit - 1][:2]) if more else None,
     }
 
 
-@router.get("/proposals/{proposal_id}", responses=responses(ProposalNotFound), tags=["proposals"])
+@router.get("/proposals/mine", response_model=MinePage, responses=responses(Unauthenticated))
+def my_proposals(session: SessionDep, principal: CurrentPrincipal) -> dict[str, Any]:
+    """What the bearer wrote, endorses or follows, the latest change first (200 at most)."""
+    return {"items": reading.mine(session, principal)}
+
+
+@router.get("/proposals/{proposal_id}", responses=responses(ProposalNotFound))
 def get_proposal(
     key: ProposalKey, session: SessionDep, principal: MaybePrincipal
 ) -> ProposalDetail:
-    """One proposal, by id or ref, with its review; a draft for its author and agents only."""
-    return service.get_proposal(session, key, principal)
+    """One proposal, by id or ref; a draft for its authors and agents only."""
+    return reading.detail(session, key, principal)
 
 
 @router.patch(
     "/proposals/{proposal_id}",
     response_model=ProposalDetail,
-    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadySubmitted, Invalid),
-    tags=["proposals"],
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, Conflict, Invalid),
 )
-def change_draft(
+def change_proposal(
     key: ProposalKey,
-    body: DraftChanges,
+    body: ProposalChanges,
     session: SessionDep,
     once: OnceDep,
     principal: CurrentPrincipal,
 ) -> Response:
-    """Change the given fields of a draft (its author, the commune's agents)."""
-    return once.run(lambda: service.change_draft(session, principal, key, body))
+    """Change the given fields (its authors): a submitted proposal gets a new public revision."""
+    return once.run(
+        lambda: service.change(session, principal, key, body),
+        shown=lambda: reading.detail(session, key, principal),
+    )
 
 
 @router.post(
     "/proposals/{proposal_id}/submit",
     response_model=ProposalCreated,
     responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadySubmitted, Invalid),
-    tags=["proposals"],
 )
 def submit_draft(
     key: ProposalKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
@@ -227,30 +222,87 @@ def submit_draft(
 
 
 @router.post(
-    "/proposals/{proposal_id}/endorsements",
-    response_model=Endorsed,
-    responses=responses(Unauthenticated, ProposalNotFound, WrongPhase),
-    tags=["proposals"],
+    "/proposals/{proposal_id}/withdraw",
+    response_model=ProposalDetail,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, WrongPhase),
 )
-def endorse(
+def withdraw(
     key: ProposalKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
 ) -> Response:
-    """Stand behind a proposal: counted once a person."""
-    return once.run(lambda: Endorsed(endorsements=service.endorse(session, key, principal.user_id)))
+    """Take a proposal back (its authors), while ideas are collected."""
+    return once.run(
+        lambda: service.withdraw(session, principal, key),
+        shown=lambda: reading.detail(session, key, principal),
+    )
+
+
+@router.get(
+    "/proposals/{proposal_id}/revisions",
+    response_model=RevisionPage,
+    responses=responses(ProposalNotFound),
+)
+def list_revisions(
+    key: ProposalKey, session: SessionDep, principal: MaybePrincipal
+) -> dict[str, Any]:
+    """All texts a proposal had: when, by whom of whom, and which fields changed."""
+    return {"items": reading.revisions(session, key, principal)}
+
+
+@router.get(
+    "/proposals/{proposal_id}/revisions/{number}",
+    response_model=RevisionDetail,
+    responses=responses(NotFound, RevisionNotFound),
+)
+def get_revision(
+    key: ProposalKey, number: int, session: SessionDep, principal: MaybePrincipal
+) -> dict[str, Any]:
+    """One text of a proposal, compared word by word with the one before."""
+    return reading.revision(session, key, number, principal)
 
 
 @router.post(
-    "/proposals/{proposal_id}/review",
-    response_model=Reviewed,
-    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadyReviewed),
-    tags=["proposals"],
+    "/proposals/{proposal_id}/invitations",
+    status_code=201,
+    response_model=Invitation,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, TooMany),
 )
-def review(
+def invite(key: ProposalKey, session: SessionDep, principal: CurrentPrincipal) -> Invitation:
+    """Make a code with which one person may join the authors: shown once, used once."""
+    rates.hit(session, "", "invitation", str(principal.user_id), domain.INVITATIONS_PER_HOUR)
+    return Invitation(code=service.invite(session, principal, key))
+
+
+@router.post(
+    "/proposals/{proposal_id}/coauthors",
+    response_model=ProposalDetail,
+    responses=responses(Unauthenticated, BadInvitation, TooMany),
+)
+def join(
     key: ProposalKey,
-    body: NewReview,
+    body: Joining,
     session: SessionDep,
     once: OnceDep,
     principal: CurrentPrincipal,
 ) -> Response:
-    """Answer a proposal with an outcome, a reason and a cost (the commune's agents), once."""
-    return once.run(lambda: service.review(session, principal, key, body))
+    """Join a proposal's authors with an invitation's code."""
+
+    def effect() -> UUID:
+        rates.hit(session, "", "joining", str(principal.user_id), domain.INVITATIONS_PER_HOUR)
+        return service.join(session, principal, key, body.code, body.name)
+
+    return once.run(effect, shown=lambda: reading.detail(session, key, principal))
+
+
+@router.delete(
+    "/proposals/{proposal_id}/coauthors/me",
+    response_model=ProposalDetail,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound),
+)
+def leave(
+    key: ProposalKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Leave the co-authors."""
+    return once.run(
+        lambda: service.leave(session, principal, key),
+        shown=lambda: reading.detail(session, key, principal),
+    )

@@ -2,24 +2,55 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any, Literal, get_args
+from uuid import UUID
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 Phase = Literal["preparation", "ideas", "review", "revision", "vote", "results", "works", "closed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
-Status = Literal["draft", "submitted", "shortlisted", "not_feasible", "funded", "not_funded"]
+Status = Literal[
+    "draft",
+    "submitted",
+    "shortlisted",
+    "not_feasible",
+    "funded",
+    "not_funded",
+    "merged",
+    "withdrawn",
+]
 STATUSES: tuple[Status, ...] = get_args(Status)
-#: What anybody may see and what is counted: a draft is its author's and the mairie's.
+#: What anybody may see: a draft is its author's and the mairie's.
 PUBLIC: tuple[Status, ...] = tuple(status for status in STATUSES if status != "draft")
+#: What lists and counts hold unless asked otherwise.
+LISTED: tuple[Status, ...] = tuple(s for s in PUBLIC if s not in ("merged", "withdrawn"))
 Outcome = Literal["feasible", "feasible_with_changes", "not_feasible"]
+AuthorKind = Literal["person", "group", "association", "forum"]
+Origin = Literal["web", "paper", "assembly"]
+EnvelopeKind = Literal["commune", "arrondissement", "theme"]
+WorkStatus = Literal["planned", "tendering", "under_way", "suspended", "completed", "abandoned"]
 #: ``draft`` is anybody's; ``prepare`` is an agent's draft, which may come before the ideas do.
-Action = Literal["prepare", "draft", "submit", "endorse", "review"]
+#: ``edit`` is its authors'; ``merge`` also un-merges; ``discuss`` is comments; ``answer`` is the
+#: author's to a review; ``work`` is everything of works and their ledgers.
+Action = Literal[
+    "prepare",
+    "draft",
+    "submit",
+    "edit",
+    "merge",
+    "endorse",
+    "discuss",
+    "review",
+    "answer",
+    "work",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +61,24 @@ class PhaseRule:
     open_to: frozenset[Action] = frozenset()
 
 
+def _open(*actions: Action) -> frozenset[Action]:
+    return frozenset(actions)
+
+
 #: The one table of phases. ``vote`` freezes; from there the published count alone leads on.
 RULES: Mapping[Phase, PhaseRule] = {
-    "preparation": PhaseRule(next=("ideas",), open_to=frozenset({"prepare"})),
+    "preparation": PhaseRule(("ideas",), _open("prepare")),
     "ideas": PhaseRule(
-        next=("review", "vote"),
-        open_to=frozenset({"prepare", "draft", "submit", "endorse", "review"}),
+        ("review", "vote"),
+        _open("prepare", "draft", "submit", "edit", "merge", "endorse", "discuss", "review"),
     ),
-    "review": PhaseRule(next=("revision", "vote"), open_to=frozenset({"endorse", "review"})),
-    "revision": PhaseRule(next=("vote",), open_to=frozenset({"endorse"})),
-    "vote": PhaseRule(),
-    "results": PhaseRule(next=("works",)),
-    "works": PhaseRule(next=("closed",)),
+    "review": PhaseRule(
+        ("revision", "vote"), _open("merge", "endorse", "discuss", "review", "answer")
+    ),
+    "revision": PhaseRule(("vote",), _open("edit", "endorse", "discuss", "review", "answer")),
+    "vote": PhaseRule(open_to=_open("discuss")),
+    "results": PhaseRule(("works",), _open("discuss", "work")),
+    "works": PhaseRule(("closed",), _open("discuss", "work")),
     "closed": PhaseRule(),
 }
 STATUS_AFTER: Mapping[Outcome, Status] = {
@@ -58,6 +95,8 @@ VOTE_LASTS = timedelta(days=14)
 MAX_VERTICES = 1000
 #: What one person may propose in an hour.
 PROPOSALS_PER_HOUR = 60
+#: How many may be invited, or codes tried, in an hour.
+INVITATIONS_PER_HOUR = 30
 Position = tuple[float, float]
 
 
@@ -68,6 +107,76 @@ class PhaseDates:
     phase: Phase
     opens_at: datetime
     closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A part of the budget in FCFA and whom it is for."""
+
+    id: UUID
+    amount: int
+    kind: EnvelopeKind
+    arrondissement: str | None = None
+    theme: str | None = None
+
+
+#: The nearest envelope is taken where the author chooses none.
+_NEAREST: tuple[EnvelopeKind, ...] = ("arrondissement", "theme", "commune")
+
+
+def choose_envelope(
+    envelopes: Sequence[Envelope],
+    arrondissement: str | None,
+    whole: bool,
+    theme: str | None,
+    wanted: UUID | None = None,
+) -> Envelope | Literal["spans", "none", "several"]:
+    """Return the envelope for a place and a theme, or why there is none.
+
+    ``whole``: the place lies entirely in ``arrondissement``; else no arrondissement's envelope is
+    for it (``spans``). ``several`` equally near ones: the author must choose.
+    """
+
+    def fits(one: Envelope) -> bool:
+        if one.kind == "arrondissement":
+            return whole and one.arrondissement == arrondissement
+        return one.kind == "commune" or one.theme == theme
+
+    fitting = [one for one in envelopes if fits(one) and wanted in (None, one.id)]
+    if not fitting:
+        others = [one for one in envelopes if wanted in (None, one.id)]
+        split = not whole and any(one.kind == "arrondissement" for one in others)
+        return "spans" if split else "none"
+    nearest = min(_NEAREST.index(one.kind) for one in fitting)
+    best = [one for one in fitting if one.kind == _NEAREST[nearest]]
+    return best[0] if len(best) == 1 else "several"
+
+
+def word_diff(before: str, after: str) -> list[tuple[Literal["=", "-", "+"], str]]:
+    """Return the words kept, taken out and put in, in reading order (Ratcliff and Obershelp).
+
+    Texts so long that comparing them would cost seconds are shown one after the other.
+    """
+    old, new = (_WORDS.findall(text) for text in (before, after))
+    found: list[tuple[Literal["=", "-", "+"], str]] = []
+    if len(old) * len(new) > MAX_DIFF:
+        return [("-", before), ("+", after)]
+    for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            found.append(("=", "".join(old[a:b])))
+            continue
+        if a < b:
+            found.append(("-", "".join(old[a:b])))
+        if c < d:
+            found.append(("+", "".join(new[c:d])))
+    return found
+
+
+_WORDS = re.compile(r"\s*\S+|\s+$")
+#: The texts of a proposal that are compared word by word.
+TEXTS = ("title", "need", "description", "beneficiaries")
+#: Pairs of words that a comparison may look at.
+MAX_DIFF = 640_000
 
 
 def allowed_phases(phase: Phase, shortlisted: int) -> list[Phase]:

@@ -91,3 +91,45 @@ class AlreadyReviewed(Conflict):
     """This proposal has been reviewed."""
 
     code = "already_reviewed"
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody changed this after you opened it: look again, then decide."""
+
+    code = "changed_meanwhile"
+
+
+class SpansArrondissements(Invalid):
+    """The place does not lie whole in the arrondissement of its envelope."""
+
+    code = "spans_arrondissements"
+
+
+class NoEnvelope(Invalid):
+    """No envelope of the campaign is for this place and theme."""
+
+    code = "no_envelope"
+
+
+class EnvelopeNeeded(Invalid):
+    """Several envelopes are for this: choose one."""
+
+    code = "envelope_needed"
+
+
+class NotWelcome(Conflict):
+    """The campaign's rules do not let this author propose."""
+
+    code = "not_welcome"
+
+
+class BadInvitation(Invalid):
+    """This invitation is not known, or was used."""
+
+    code = "bad_invitation"
+
+
+class RevisionNotFound(NotFound):
+    """The proposal has no such revision."""
+
+    code = "revision_not_found"

@@ -1,21 +1,18 @@
 """Queries of proposals. Geometry is read as GeoJSON in SQL, never through the ORM."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Row, func, insert, select, text, tuple_, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from services.proposals.domain import PhaseDates, Status
-from services.proposals.models import Campaign, CampaignPhase, Proposal, Review
-
-_COMMUNE = text("SELECT 1 FROM reference.communes WHERE code = :code")
-_ARRONDISSEMENTS = text("SELECT code FROM reference.arrondissements WHERE commune_code = :code")
+from services.proposals.models import Campaign, Proposal, Review
 
 # A shape belongs to the arrondissement of its representative point, which also stands for it on
 # the ballot's map.
@@ -27,78 +24,74 @@ _PLACE = text("""
         EXISTS (SELECT FROM reference.country k WHERE ST_Covers(k.geom, g.geom)) AS in_country,
         EXISTS (SELECT FROM reference.country k
                 WHERE ST_Covers(k.geom, ST_FlipCoordinates(g.geom))) AS swapped,
-        (SELECT a.code FROM reference.arrondissements a
-         WHERE a.commune_code = :commune AND ST_Covers(a.geom, ST_PointOnSurface(g.geom))
-         ORDER BY a.code LIMIT 1) AS arrondissement
-    FROM given g
+        a.code AS arrondissement, coalesce(ST_Covers(a.geom, g.geom), false) AS whole
+    FROM given g LEFT JOIN LATERAL (
+        SELECT a.code, a.geom FROM reference.arrondissements a
+        WHERE a.commune_code = :commune AND ST_Covers(a.geom, ST_PointOnSurface(g.geom))
+        ORDER BY a.code LIMIT 1) a ON true
+""")
+_STORED_PLACE = text("""
+    SELECT true, true, false, p.arrondissement, coalesce(ST_Covers(a.geom, p.geom), false)
+    FROM proposals p LEFT JOIN reference.arrondissements a ON a.code = p.arrondissement
+    WHERE p.id = :id
+""")
+_GEOMETRY = text("SELECT ST_AsGeoJSON(geom, 6)::json FROM proposals WHERE id = :id")
+_HAS_FORUM = text("SELECT 1 FROM forums WHERE id = :forum AND campaign_id = :campaign")
+# One author's proposals are counted one at a time.
+_HOLD_AUTHOR = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('palabre.author.' || :campaign || :author, 0))"
+)
+_COUNT_OF_AUTHOR = text("""
+    SELECT count(*) FROM proposals WHERE campaign_id = :campaign AND author_id = :author
+    AND origin = 'web' AND status NOT IN ('draft', 'withdrawn')
+""")
+_ADD_AUTHOR = text("""
+    INSERT INTO authors (proposal_id, user_id, role, name) VALUES (:proposal, :user, :role, :name)
+    ON CONFLICT DO NOTHING
+""")
+_REMOVE_AUTHOR = text("DELETE FROM authors WHERE proposal_id = :proposal AND user_id = :user")
+_INVITE = text(
+    "INSERT INTO author_invitations (code_hash, proposal_id, made_by) "
+    "VALUES (:hash, :proposal, :by)"
+)
+_USE_INVITATION = text("""
+    UPDATE author_invitations SET used_at = now()
+    WHERE code_hash = :hash AND proposal_id = :proposal AND used_at IS NULL RETURNING 1
+""")
+_ADD_REVISION = text("""
+    INSERT INTO revisions (proposal_id, number, kind, at, actor_kind, actor, note, content)
+    VALUES (:proposal_id, :number, :kind, :at, :actor_kind, :actor, :note, CAST(:content AS jsonb))
 """)
 
-_NUMBER = text("""
-    UPDATE proposals p SET number = ranked.number
-    FROM (SELECT id, row_number() OVER (ORDER BY submitted_at, id) AS number FROM proposals
-          WHERE campaign_id = :campaign AND status = 'shortlisted') ranked
-    WHERE p.id = ranked.id
-""")
-_BALLOT = text("""
-    SELECT id, ref, number, title, cost, theme, arrondissement,
-        ST_X(ST_PointOnSurface(geom)) AS lon, ST_Y(ST_PointOnSurface(geom)) AS lat
-    FROM proposals WHERE campaign_id = :campaign AND status = 'shortlisted' ORDER BY number
-""")
-
-_ENDORSE = text("""
-    WITH new AS (
-        INSERT INTO endorsements (proposal_id, user_id) VALUES (:proposal, :user)
-        ON CONFLICT DO NOTHING RETURNING 1
-    )
-    UPDATE proposals SET endorsements = endorsements + (SELECT count(*) FROM new)
-    WHERE id = :proposal RETURNING endorsements
-""")
-
-# The columns anyone may see: the author and the endorsers are not among them.
-_FEATURE = """
-    json_build_object('type', 'Feature', 'id', p.id, 'geometry', ST_AsGeoJSON(p.geom, 6)::json,
-        'properties', json_build_object('id', p.id, 'ref', p.ref, 'campaign', p.campaign_id,
-            'commune', p.commune, 'arrondissement', p.arrondissement, 'title', p.title,
-            'theme', p.theme, 'estimated_cost', p.estimated_cost, 'cost', p.cost,
-            'number', p.number, 'status', p.status, 'endorsements', p.endorsements,
-            'hotspot', p.hotspot, 'submitted_at', p.submitted_at)) AS feature
-"""
-_AT = "coalesce(p.submitted_at, p.created_at)"
-_FILTERS = {
-    "campaign": "p.campaign_id = :campaign",
-    "commune": "p.commune = :commune",
-    "status": "p.status = ANY(:status)",
-    "readable": "(p.status <> 'draft' OR p.author_id = :reader "
-    "OR p.commune = ANY(:communes) OR '*' = ANY(:communes))",
-    "after": f"({_AT}, p.id) < (:after_at, :after_id)",
-}
-_DETAIL = """
-    SELECT p.id, p.ref, p.campaign_id, p.commune, p.arrondissement, p.status, p.title,
-        p.description, p.theme, p.estimated_cost, p.cost, p.number, p.endorsements, p.reports,
-        p.hotspot, p.submitted_at, p.author_id, ST_AsGeoJSON(p.geom, 6)::json AS geometry,
-        ST_X(ST_PointOnSurface(p.geom)) AS lon, ST_Y(ST_PointOnSurface(p.geom)) AS lat
-    FROM proposals p WHERE
-"""
+_IS_AUTHOR = text("SELECT 1 FROM authors WHERE proposal_id = :proposal AND user_id = :user")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a shape lies; ``swapped``: in the country once longitude and latitude are."""
+    """Where a shape lies; ``swapped``: in the country once longitude and latitude are.
+
+    ``whole``: it lies entirely in its arrondissement.
+    """
 
     in_commune: bool
     in_country: bool
     swapped: bool
     arrondissement: str | None
+    whole: bool
 
 
-def commune_exists(session: Session, code: str) -> bool:
-    """Tell whether ``code`` is a commune's."""
-    return session.scalar(_COMMUNE, {"code": code}) is not None
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One text of a proposal."""
 
-
-def arrondissements_of(session: Session, commune: str) -> set[str]:
-    """Return the codes of a commune's arrondissements."""
-    return set(session.scalars(_ARRONDISSEMENTS, {"code": commune}))
+    proposal_id: UUID
+    number: int
+    kind: str
+    at: datetime
+    actor_kind: str
+    actor: UUID
+    note: str
+    content: Mapping[str, Any]
 
 
 def locate(session: Session, shape: BaseGeometry, commune: str) -> Place:
@@ -119,46 +112,6 @@ def lock_campaign(session: Session, campaign_id: UUID, *, shared: bool = False) 
     )
 
 
-def campaigns(
-    session: Session,
-    commune: str | None,
-    phase: str | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[Campaign]:
-    """Return campaigns, newest first, those that follow the row ``after`` in this order."""
-    place = tuple_(Campaign.created_at, Campaign.id)
-    query = select(Campaign).order_by(Campaign.created_at.desc(), Campaign.id.desc()).limit(limit)
-    for column, wanted in ((Campaign.commune, commune), (Campaign.phase, phase)):
-        if wanted:
-            query = query.where(column == wanted)
-    if after:
-        query = query.where(place < after)
-    return list(session.scalars(query))
-
-
-def count_by_status(session: Session, campaign_id: UUID) -> dict[Status, int]:
-    """Return how many proposals of a campaign have each status they have, drafts left out."""
-    rows = session.execute(
-        select(Proposal.status, func.count())
-        .where(Proposal.campaign_id == campaign_id, Proposal.status != "draft")
-        .group_by(Proposal.status)
-    )
-    return dict(rows.all())
-
-
-def save_dates(session: Session, campaign_id: UUID, dates: PhaseDates) -> None:
-    """Set when a phase really is."""
-    values = {"opens_at": dates.opens_at, "closes_at": dates.closes_at}
-    session.execute(
-        upsert(CampaignPhase)
-        .values(campaign_id=campaign_id, phase=dates.phase, **values)
-        .on_conflict_do_update(
-            index_elements=[CampaignPhase.campaign_id, CampaignPhase.phase], set_=values
-        )
-    )
-
-
 def insert_proposal(session: Session, shape: BaseGeometry, values: Mapping[str, Any]) -> bool:
     """Store a proposal; False when its ref is taken."""
     geom = func.ST_GeomFromWKB(shape.wkb, 4326)
@@ -169,87 +122,92 @@ def insert_proposal(session: Session, shape: BaseGeometry, values: Mapping[str, 
     return stored is not None
 
 
-def change_draft(
-    session: Session, proposal_id: UUID, values: Mapping[str, Any], shape: BaseGeometry | None
-) -> None:
-    """Set columns of a proposal, and where it is when ``shape`` is given."""
-    geom = {"geom": func.ST_GeomFromWKB(shape.wkb, 4326)} if shape else {}
-    if changes := {**values, **geom}:
-        session.execute(update(Proposal).where(Proposal.id == proposal_id).values(changes))
-
-
-def find_head(session: Session, key: UUID | str) -> Row[UUID, UUID, str, UUID, Status] | None:
-    """Return ``id``, ``campaign_id``, ``commune``, ``author_id``, ``status``, by id or ref."""
-    column = Proposal.id if isinstance(key, UUID) else Proposal.ref
-    return session.execute(
-        select(
-            Proposal.id,
-            Proposal.campaign_id,
-            Proposal.commune,
-            Proposal.author_id,
-            Proposal.status,
-        ).where(column == key)
-    ).one_or_none()
-
-
 def lock_proposal(session: Session, proposal_id: UUID) -> Proposal:
     """Return a proposal, locked."""
     return session.get_one(Proposal, proposal_id, with_for_update=True, populate_existing=True)
 
 
-def proposal(session: Session, key: UUID | str) -> Row[Any] | None:
-    """Return one proposal by id or ref, its text and place included, and its ``author_id``."""
-    where = "p.id = :key" if isinstance(key, UUID) else "p.ref = :key"
-    return session.execute(text(_DETAIL + where), {"key": key}).one_or_none()
-
-
 def review_of(session: Session, proposal_id: UUID) -> Review | None:
-    """Return the review of a proposal."""
-    return session.get(Review, proposal_id)
+    """Return the last review of a proposal."""
+    return session.scalars(
+        select(Review).where(Review.proposal_id == proposal_id).order_by(Review.round.desc())
+    ).first()
 
 
-def add_review(session: Session, **values: Any) -> None:
-    """Store the review of a proposal."""
-    session.execute(insert(Review).values(**values))
+def find_proposal(session: Session, key: UUID | str) -> Proposal | None:
+    """Return a proposal by id or ref, unlocked."""
+    column = Proposal.id if isinstance(key, UUID) else Proposal.ref
+    return session.scalars(select(Proposal).where(column == key)).one_or_none()
 
 
-def endorse(session: Session, proposal_id: UUID, user_id: UUID) -> int:
-    """Count a person once behind a proposal; return the total."""
-    return int(session.scalar(_ENDORSE, {"proposal": proposal_id, "user": user_id}))
+def is_author(session: Session, proposal_id: UUID, user_id: UUID) -> bool:
+    """Tell whether a person is one of a proposal's authors."""
+    return session.scalar(_IS_AUTHOR, {"proposal": proposal_id, "user": user_id}) is not None
 
 
-def number_shortlist(session: Session, campaign_id: UUID) -> list[Row[Any]]:
-    """Number the shortlist from 1 in the order of submission; return it as ballot lines."""
+def place_of(session: Session, proposal_id: UUID) -> Place:
+    """Return where a stored proposal lies."""
+    return Place(*session.execute(_STORED_PLACE, {"id": proposal_id}).one())
+
+
+def geometry_of(session: Session, proposal_id: UUID) -> dict[str, Any]:
+    """Return where a proposal is, as GeoJSON."""
+    found: dict[str, Any] = session.execute(_GEOMETRY, {"id": proposal_id}).scalar_one()
+    return found
+
+
+def change_proposal(
+    session: Session,
+    proposal: Proposal,
+    values: Mapping[str, Any],
+    shape: BaseGeometry | None,
+) -> None:
+    """Set columns of a locked proposal, and where it is when ``shape`` is given, at once."""
+    geom = {"geom": func.ST_GeomFromWKB(shape.wkb, 4326)} if shape is not None else {}
     session.flush()
-    session.execute(_NUMBER, {"campaign": campaign_id})
-    return list(session.execute(_BALLOT, {"campaign": campaign_id}))
+    session.execute(update(Proposal).where(Proposal.id == proposal.id).values({**values, **geom}))
+    session.refresh(proposal)
 
 
-def lock_shortlist(session: Session, campaign_id: UUID) -> list[Proposal]:
-    """Return a campaign's shortlisted proposals by number, locked."""
-    return list(
-        session.scalars(
-            select(Proposal)
-            .where(Proposal.campaign_id == campaign_id, Proposal.status == "shortlisted")
-            .order_by(Proposal.number)
-            .with_for_update()
-        )
-    )
+def has_forum(session: Session, campaign_id: UUID, forum: UUID) -> bool:
+    """Tell whether an assembly is the campaign's."""
+    return session.scalar(_HAS_FORUM, {"forum": forum, "campaign": campaign_id}) is not None
 
 
-def features(
-    session: Session, filters: Sequence[str], values: Mapping[str, Any], limit: int
-) -> list[tuple[datetime, UUID, dict[str, Any]]]:
-    """Return ``(at, id, feature)`` of public columns, newest first.
+def hold_author(session: Session, campaign_id: UUID, author: UUID) -> None:
+    """Let no other transaction count or add this author's proposals until this one ends."""
+    session.execute(_HOLD_AUTHOR, {"campaign": str(campaign_id), "author": str(author)})
 
-    ``at`` is when a proposal was submitted, a draft begun.
-    """
-    where = " AND ".join(_FILTERS[name] for name in filters) or "true"
-    rows = session.execute(
-        text(
-            f"SELECT {_AT} AS at, p.id, {_FEATURE} FROM proposals p WHERE {where} "  # noqa: S608
-            "ORDER BY at DESC, p.id DESC LIMIT :limit"
-        ),
-        {**values, "limit": limit},
-    )
-    return [(row.at, row.id, row.feature) for row in rows]
+
+def count_of_author(session: Session, campaign_id: UUID, author: UUID) -> int:
+    """Return how many proposals an author has in a campaign, drafts and withdrawn ones apart."""
+    values = {"campaign": campaign_id, "author": author}
+    return int(session.execute(_COUNT_OF_AUTHOR, values).scalar_one())
+
+
+def add_author(session: Session, proposal_id: UUID, user: UUID, role: str, name: str) -> None:
+    """Add somebody to a proposal's authors, once."""
+    values = {"proposal": proposal_id, "user": user, "role": role, "name": name}
+    session.execute(_ADD_AUTHOR, values)
+
+
+def remove_author(session: Session, proposal_id: UUID, user: UUID) -> None:
+    """Take somebody from a proposal's authors."""
+    session.execute(_REMOVE_AUTHOR, {"proposal": proposal_id, "user": user})
+
+
+def add_invitation(session: Session, code_hash: bytes, proposal_id: UUID, by: UUID) -> None:
+    """Keep the hash of an invitation's code."""
+    session.execute(_INVITE, {"hash": code_hash, "proposal": proposal_id, "by": by})
+
+
+def use_invitation(session: Session, code_hash: bytes, proposal_id: UUID) -> bool:
+    """Use an invitation up; False when there is none of a proposal's left with this hash."""
+    values = {"hash": code_hash, "proposal": proposal_id}
+    return session.scalar(_USE_INVITATION, values) is not None
+
+
+def add_revision(session: Session, values: Mapping[str, Any]) -> None:
+    """Add a revision."""
+    content = json.dumps(values["content"], ensure_ascii=False)
+    session.execute(_ADD_REVISION, {**values, "content": content})

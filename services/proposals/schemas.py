@@ -1,7 +1,6 @@
 """Shapes of the proposals API."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -16,9 +15,9 @@ from pydantic import (
 )
 from shapely.geometry.base import BaseGeometry
 
-from services.common.requests import Body, Line, Moment, Text
+from services.common.requests import Body, Line, Text
 from services.proposals import domain
-from services.proposals.domain import Outcome, Phase, Status
+from services.proposals.domain import AuthorKind, EnvelopeKind, Origin, Outcome, Status
 
 
 def distinct(value: list[UUID]) -> list[UUID]:
@@ -34,44 +33,6 @@ Theme = Annotated[str, Field(pattern=r"^[^\W_][\w-]{0,39}$")]
 Fcfa = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 ArrondissementCode = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
-
-
-class PhaseIn(Body):
-    """When a phase is planned; times carry their zone."""
-
-    phase: Phase
-    opens_at: Moment
-    closes_at: Moment
-
-
-class EnvelopeIn(Body):
-    """A part of the budget in FCFA, for an arrondissement or for a purpose."""
-
-    name: Annotated[Line, Field(min_length=1, max_length=80)]
-    amount: Fcfa
-    arrondissement: ArrondissementCode | None = None
-
-
-def in_order(value: list[PhaseIn]) -> list[PhaseIn]:
-    """Refuse phases out of order or overlapping."""
-    domain.check_phases([domain.PhaseDates(p.phase, p.opens_at, p.closes_at) for p in value])
-    return value
-
-
-class NewCampaign(Body):
-    """A budget campaign of a commune; ``budget`` in whole FCFA."""
-
-    commune: CommuneCode
-    title: Title
-    budget: Fcfa
-    envelopes: list[EnvelopeIn] = Field(default_factory=list, max_length=50)
-    phases: Annotated[list[PhaseIn], Field(min_length=1, max_length=8), AfterValidator(in_order)]
-
-
-class PhaseChange(Body):
-    """The phase to enter."""
-
-    phase: Phase
 
 
 class GeometryIn(Body):
@@ -93,38 +54,83 @@ class GeometryIn(Body):
 
 
 Description = Annotated[Text, Field(max_length=4000)]
+Short = Annotated[Text, Field(max_length=2000)]
+Name = Annotated[Line, Field(max_length=80)]
+Note = Annotated[Text, Field(max_length=500)]
 Reports = Annotated[list[UUID], Field(max_length=20), AfterValidator(distinct)]
+Files = Annotated[list[UUID], Field(max_length=10), AfterValidator(distinct)]
 HotspotRef = Annotated[str, Field(pattern=r"^H-[0-9A-Z]{5,8}$")]
+#: The version that a person decided on: another one meanwhile is a conflict.
+Seen = Annotated[int, Field(strict=True, ge=0)]
+
+
+class CostLine(Body):
+    """So many of something whose unit cost the mairie keeps."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    quantity: Annotated[int, Field(strict=True, ge=1, le=100_000)]
+
+
+CostLines = Annotated[list[CostLine], Field(max_length=20)]
 
 
 class NewProposal(Body):
     """A project; ``reports`` are the problems it would solve, ``hotspot`` where they gather.
 
-    Only a draft may lack its description and its cost.
+    Only a draft may lack its description and its cost. ``origin`` paper and assembly are entered
+    by the mairie's agents, an assembly's in the name of its ``forum``. ``cost_lines`` give an
+    estimate at the mairie's unit costs, which is the cost where none is given.
     """
 
     campaign: UUID
     title: Title
+    need: Short = ""
     description: Description = ""
+    beneficiaries: Short = ""
     geometry: GeometryIn
     estimated_cost: Fcfa | None = None
+    cost_lines: CostLines = Field(default_factory=list)
     theme: Theme | None = None
+    envelope: UUID | None = None
     reports: Reports = Field(default_factory=list)
     hotspot: HotspotRef | None = None
+    photos: Files = Field(default_factory=list)
+    author_kind: AuthorKind = "person"
+    author_name: Name = ""
+    origin: Origin = "web"
+    forum: UUID | None = None
     draft: Annotated[bool, Field(strict=True)] = False
 
 
-class DraftChanges(Body):
-    """What changes in a draft: the fields given. ``null`` takes the cost or the theme away."""
+class ProposalChanges(Body):
+    """What changes: the fields given, and why (``note``). ``null`` takes cost or theme away."""
 
     title: Title | None = None
+    need: Short | None = None
     description: Description | None = None
+    beneficiaries: Short | None = None
     geometry: GeometryIn | None = None
     estimated_cost: Fcfa | None = None
+    cost_lines: CostLines | None = None
     theme: Theme | None = None
+    envelope: UUID | None = None
     reports: Reports | None = None
+    photos: Files | None = None
+    author_name: Name | None = None
+    note: Note = ""
+    seen: Seen | None = None
 
-    @field_validator("title", "description", "geometry", "reports")
+    @field_validator(
+        "title",
+        "need",
+        "description",
+        "beneficiaries",
+        "geometry",
+        "cost_lines",
+        "reports",
+        "photos",
+        "author_name",
+    )
     @classmethod
     def _given(cls, value: object) -> object:
         if value is None:
@@ -132,62 +138,17 @@ class DraftChanges(Body):
         return value
 
 
-class NewReview(Body):
-    """Can it be done, why, and for how much (FCFA)."""
+class Joining(Body):
+    """An invitation's code, and under which name one co-writes."""
 
-    outcome: Outcome
-    reason: Annotated[Text, Field(min_length=1, max_length=2000)]
-    cost: Fcfa
+    code: Annotated[Line, Field(min_length=1, max_length=40)]
+    name: Name = ""
 
 
 class FromRow(BaseModel):
     """An answer read from an object's attributes."""
 
     model_config = ConfigDict(from_attributes=True)
-
-
-class PhaseOut(FromRow):
-    """When a phase is planned, or for an opened vote, when it is."""
-
-    phase: Phase
-    opens_at: datetime
-    closes_at: datetime
-
-
-class EnvelopeOut(FromRow):
-    """A part of the budget."""
-
-    id: UUID
-    name: str
-    amount: int
-    arrondissement: str | None
-
-
-class CampaignOut(FromRow):
-    """A campaign."""
-
-    id: UUID
-    commune: str
-    title: str
-    budget: int
-    phase: Phase
-    phases: list[PhaseOut]
-    envelopes: list[EnvelopeOut]
-    created_at: datetime
-
-
-class CampaignDetail(CampaignOut):
-    """A campaign, its proposals counted by status, and the phases this bearer may set next."""
-
-    counts: Mapping[Status, int]
-    allowed: list[Phase]
-
-
-class CampaignPage(BaseModel):
-    """A page of campaigns, newest first."""
-
-    items: list[CampaignOut]
-    next: str | None
 
 
 class ProposalCreated(FromRow):
@@ -219,47 +180,193 @@ class ProposalPage(BaseModel):
 
 
 class ReviewOut(FromRow):
-    """The mairie's answer."""
+    """The mairie's answer; ``round`` 2 came after the author's reply."""
 
     outcome: Outcome
     reason: str
     cost: int
     reviewed_at: datetime
+    round: int = 1
+
+
+class Named(FromRow):
+    """Another proposal."""
+
+    id: UUID
+    ref: str
+    title: str
+
+
+class EnvelopeOut(FromRow):
+    """A part of the budget in FCFA: the commune's, an arrondissement's or a theme's."""
+
+    id: UUID
+    name: str
+    amount: int
+    kind: EnvelopeKind
+    arrondissement: str | None
+    theme: str | None
+
+
+class AuthorOut(FromRow):
+    """In whose name a proposal speaks; a person may have given no name."""
+
+    kind: AuthorKind
+    name: str
+
+
+class CoauthorOut(FromRow):
+    """Somebody who joined its authors."""
+
+    name: str
+
+
+class ForumOut(FromRow):
+    """An assembly and how many came; ``youth`` are among the women and men."""
+
+    id: UUID
+    name: str
+    place: str
+    held_on: date
+    women: int
+    men: int
+    youth: int
+
+
+class Photo(FromRow):
+    """A photo, and its words for those who do not see it."""
+
+    id: UUID
+    alt: str
+
+
+class AnswerOut(FromRow):
+    """The author's one reply to a review."""
+
+    answer: str
+    at: datetime
+
+
+class CostLineOut(FromRow):
+    """A line of the estimate, in FCFA."""
+
+    code: str
+    name: str
+    unit: str
+    cost: int
+    quantity: int
+    total: int
 
 
 class ProposalDetail(ProposalCreated):
     """One proposal; ``cost`` and ``number`` come with its review and with the frozen ballot.
 
-    ``submitted_at`` is null while it is a draft.
+    ``submitted_at`` is null while it is a draft. ``may`` is what this bearer can do with it now.
     """
 
     title: str
+    need: str
     description: str
+    beneficiaries: str
     theme: str | None
     geometry: dict[str, Any]
     lon: float
     lat: float
     estimated_cost: int | None
+    cost_lines: list[CostLineOut]
     cost: int | None
     number: int | None
+    envelope: EnvelopeOut | None
     endorsements: int
+    threshold_reached_at: datetime | None
+    comments: int
     reports: list[UUID]
     hotspot: str | None
+    author: AuthorOut
+    coauthors: list[CoauthorOut]
+    origin: Origin
+    forum: ForumOut | None
+    photos: list[Photo]
     review: ReviewOut | None
+    reviews: list[ReviewOut]
+    answer: AnswerOut | None
+    merged_into: Named | None
+    merged: list[Named]
+    work: str | None
+    revision: int
+    version: int
+    hidden: bool
     submitted_at: datetime | None
+    mine: bool
+    endorsed: bool
+    following: bool
+    may: list[str]
 
 
-class Reviewed(FromRow):
-    """A proposal after its review."""
+class MineOut(FromRow):
+    """A proposal that somebody wrote, endorses or follows."""
 
     id: UUID
     ref: str
+    title: str
     status: Status
-    outcome: Outcome
-    cost: int
-
-
-class Endorsed(BaseModel):
-    """How many persons stand behind the proposal."""
-
+    campaign: UUID
+    commune: str
     endorsements: int
+    comments: int
+    revision: int
+    hidden: bool
+    changed_at: datetime
+    mine: bool
+    endorsed: bool
+    following: bool
+
+
+class MinePage(BaseModel):
+    """What a person wrote, endorses or follows, the latest change first."""
+
+    items: list[MineOut]
+
+
+class RevisionOut(BaseModel):
+    """A text of a proposal: which of its fields it changed."""
+
+    number: int
+    kind: Literal["submitted", "edit", "amendment"]
+    at: datetime
+    by: Literal["author", "agent"]
+    note: str
+    changed: list[str]
+
+
+class RevisionPage(BaseModel):
+    """All texts of a proposal, the first one first."""
+
+    items: list[RevisionOut]
+
+
+class Difference(BaseModel):
+    """A field before and after; ``segments`` of a text: ``=`` kept, ``-`` out, ``+`` in."""
+
+    field: str
+    before: Any
+    after: Any
+    segments: list[tuple[Literal["=", "-", "+"], str]]
+
+
+class RevisionDetail(BaseModel):
+    """A text of a proposal, and how it differs from the one before."""
+
+    number: int
+    kind: Literal["submitted", "edit", "amendment"]
+    at: datetime
+    by: Literal["author", "agent"]
+    note: str
+    content: dict[str, Any]
+    diff: list[Difference]
+
+
+class Invitation(BaseModel):
+    """A code that makes one person a co-author; it is shown once."""
+
+    code: str

@@ -1,12 +1,14 @@
-"""Use cases of proposals. Nothing here commits: the request's session does.
+"""Use cases of proposals: to propose, to draft, to revise, to write together, to withdraw.
 
-What depends on a campaign's phase holds its row shared; what changes the phase holds it alone:
-nothing slips in after the freeze.
+Nothing here commits: the request's session does. See :mod:`services.proposals.access` for locks.
 """
 
-from collections.abc import Collection, Mapping
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from shapely.geometry.base import BaseGeometry
@@ -14,233 +16,269 @@ from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
 from services.common.events import outbox
-from services.common.events.envelope import Event, EventData, Undecodable, new_event
-from services.common.ids import new_id, new_ref
+from services.common.events.envelope import Event, EventData, new_event
+from services.common.ids import REF_ALPHABET, new_id, new_ref
 from services.common.problems import Forbidden, Invalid
-from services.proposals import domain, events, repository
-from services.proposals.domain import Action, Phase, Status
+from services.proposals import access, costs, domain, events, repository
+from services.proposals.access import MANAGE, is_agent, require_open
+from services.proposals.domain import Status
 from services.proposals.errors import (
     AlreadyReviewed,
     AlreadySubmitted,
-    CampaignNotFound,
+    BadInvitation,
+    ChangedMeanwhile,
+    EnvelopeNeeded,
     Incomplete,
-    NothingToVote,
+    NoEnvelope,
+    NotWelcome,
     OutsideCommune,
     OutsideCountry,
     OverBudget,
-    ProposalNotFound,
-    StillDraft,
-    UnknownArrondissement,
+    SpansArrondissements,
     UnknownCampaign,
-    UnknownCommune,
-    WrongPhase,
 )
-from services.proposals.models import Campaign, CampaignEnvelope, CampaignPhase, Proposal
-from services.proposals.schemas import (
-    CampaignDetail,
-    CampaignOut,
-    DraftChanges,
-    EnvelopeIn,
-    NewCampaign,
-    NewProposal,
-    NewReview,
-    ProposalCreated,
-    ProposalDetail,
-    Reviewed,
-    ReviewOut,
-)
+from services.proposals.files import service as files
+from services.proposals.models import Campaign, Proposal, Work
+from services.proposals.schemas import NewProposal, ProposalChanges, ProposalCreated
 from services.proposals.settings import Settings
 
 SOURCE = Settings.name
-MANAGE = "campaigns.manage"
-REVIEW = "proposals.review"
 _REF_TRIES = 5
+_CODE_LENGTH = 10
+
+RevisionKind = Literal["submitted", "edit", "amendment"]
+ActorKind = Literal["author", "agent"]
+#: What a revision keeps of a proposal, beside its place.
+CONTENT = ("title", "need", "description", "beneficiaries", "theme", "estimated_cost")
 
 
-def create_campaign(
-    session: Session, agent: Principal, body: NewCampaign, *, at: datetime | None = None
-) -> CampaignDetail:
-    """Announce a campaign, in preparation. ``at`` is now except for imports."""
-    if not repository.commune_exists(session, body.commune):
-        raise UnknownCommune("No commune has this code.", "/commune")
-    agent.require(MANAGE, body.commune)
-    _check_envelopes(session, body)
-    campaign = Campaign(
-        id=new_id(),
-        commune=body.commune,
-        title=body.title,
-        budget=body.budget,
-        phase="preparation",
-        version=0,
-        created_by=agent.user_id,
-        created_at=at or datetime.now(UTC),
-        phases=[CampaignPhase(**phase.model_dump()) for phase in body.phases],
-        envelopes=[CampaignEnvelope(id=new_id(), **e.model_dump()) for e in body.envelopes],
-    )
-    session.add(campaign)
-    shown = CampaignOut.model_validate(campaign).model_dump(exclude={"created_at"})
-    outbox.append(session, [_said(campaign, events.CampaignPublished(**shown))])
-    return campaign_detail(session, campaign, agent)
-
-
-def _check_envelopes(session: Session, body: NewCampaign) -> None:
-    if sum(envelope.amount for envelope in body.envelopes) > body.budget:
-        raise OverBudget("The envelopes are more than the budget together.", "/envelopes")
-    known = repository.arrondissements_of(session, body.commune)
-    names: set[str] = set()
-    for index, envelope in enumerate(body.envelopes):
-        _check_envelope(envelope, f"/envelopes/{index}", names, known)
-        names.add(envelope.name)
-
-
-def _check_envelope(
-    envelope: EnvelopeIn, pointer: str, names: Collection[str], known: Collection[str]
-) -> None:
-    if envelope.name in names:
-        raise Invalid("Two envelopes have the same name.", f"{pointer}/name")
-    if envelope.arrondissement and envelope.arrondissement not in known:
-        raise UnknownArrondissement(
-            "The commune has no arrondissement of this code.", f"{pointer}/arrondissement"
-        )
-
-
-def get_campaign(session: Session, campaign_id: UUID, reader: Principal | None) -> CampaignDetail:
-    """Return a campaign as ``reader`` may see it."""
-    campaign = repository.find_campaign(session, campaign_id)
-    if campaign is None:
-        raise CampaignNotFound
-    return campaign_detail(session, campaign, reader)
-
-
-def campaign_detail(
-    session: Session, campaign: Campaign, reader: Principal | None
-) -> CampaignDetail:
-    """Return ``campaign`` with its counts and, for its agents, the phases they may set."""
-    counts = dict.fromkeys(domain.PUBLIC, 0) | repository.count_by_status(session, campaign.id)
-    manages = reader is not None and reader.can(MANAGE, campaign.commune)
-    return CampaignDetail(
-        **CampaignOut.model_validate(campaign).model_dump(),
-        counts=counts,
-        allowed=domain.allowed_phases(campaign.phase, counts["shortlisted"]) if manages else [],
-    )
-
-
-def change_phase(
-    session: Session,
-    agent: Principal,
-    campaign_id: UUID,
-    phase: Phase,
-    *,
-    at: datetime | None = None,
-) -> CampaignDetail:
-    """Take a campaign to its next phase; to ``vote`` freezes the shortlist and its costs."""
-    campaign = repository.lock_campaign(session, campaign_id)
-    if campaign is None:
-        raise CampaignNotFound
-    agent.require(MANAGE, campaign.commune)
-    if phase not in domain.RULES[campaign.phase].next:
-        raise WrongPhase(
-            f"A campaign in phase {campaign.phase} cannot go to {phase}.", phase=campaign.phase
-        )
-    now = at or datetime.now(UTC)
-    said = [_freeze(session, campaign, now)] if phase == "vote" else []
-    said.append(_enter(campaign, phase, now))
-    outbox.append(session, said)
-    return campaign_detail(session, campaign, agent)
-
-
-def _freeze(session: Session, campaign: Campaign, now: datetime) -> Event:
-    projects = repository.number_shortlist(session, campaign.id)
-    if not projects:
-        raise NothingToVote
-    planned = next((p.closes_at for p in campaign.phases if p.phase == "vote"), None)
-    dates = domain.vote_dates(planned, now)
-    repository.save_dates(session, campaign.id, dates)
-    session.expire(campaign, ["phases"])
-    frozen = events.CampaignBallotFrozen(
-        campaign=campaign.id,
-        commune=campaign.commune,
-        title=campaign.title,
-        budget=campaign.budget,
-        ballot_type=domain.BALLOT_TYPE,
-        rule=domain.RULE,
-        opens_at=dates.opens_at,
-        closes_at=dates.closes_at,
-        projects=[events.Project(**row._mapping) for row in projects],
-    )
-    return _said(campaign, frozen)
-
-
-def _enter(campaign: Campaign, phase: Phase, now: datetime, traceparent: str = "") -> Event:
-    previous, campaign.phase = campaign.phase, phase
-    changed = events.CampaignPhaseChanged(
-        id=campaign.id,
-        commune=campaign.commune,
-        previous=previous,
-        phase=phase,
-        changed_at=now,
-    )
-    return _said(campaign, changed, traceparent)
+def say(aggregate: Campaign | Proposal | Work, data: EventData, traceparent: str = "") -> Event:
+    """Count the locked aggregate's version up and make its next event."""
+    aggregate.version += 1
+    return new_event(SOURCE, aggregate.id, aggregate.commune, aggregate.version, data, traceparent)
 
 
 def submit(
-    session: Session, author: UUID, body: NewProposal, *, at: datetime | None = None
+    session: Session, author: Principal, body: NewProposal, *, at: datetime | None = None
 ) -> ProposalCreated:
-    """Store a citizen's proposal where it is, within the campaign's commune and budget."""
-    _require_complete(body.description, body.estimated_cost)
+    """Store a proposal where it is, within its campaign's commune, rules and envelope."""
+    now = at or datetime.now(UTC)
     campaign = _campaign_of(session, body)
-    _require_open(campaign, "submit")
-    values = _insert(session, campaign, author, body, "submitted", at or datetime.now(UTC))
-    geometry = domain.to_geojson(body.geometry.shape)
-    said = _submitted({**values, "geometry": geometry})
-    outbox.append(session, [new_event(SOURCE, said.id, said.commune, values["version"], said)])
-    return ProposalCreated.model_validate(values)
+    require_open(campaign, "submit")
+    _check_author(session, campaign, author, body)
+    proposal = _insert(session, campaign, author, body, "draft", now)
+    return _publish(session, campaign, proposal, author, now)
 
 
 def create_draft(session: Session, author: Principal, body: NewProposal) -> ProposalCreated:
     """Store what ``author`` may finish and submit later; nothing is published."""
     campaign = _campaign_of(session, body)
-    _require_open(campaign, "prepare" if is_agent(author, campaign.commune) else "draft")
-    values = _insert(session, campaign, author.user_id, body, "draft", datetime.now(UTC))
-    return ProposalCreated.model_validate(values)
-
-
-def change_draft(
-    session: Session, person: Principal, key: UUID | str, body: DraftChanges
-) -> ProposalDetail:
-    """Set the fields that ``body`` names in a draft of one's own or of one's commune."""
-    campaign, proposal_id = _open_campaign(session, key, person)
-    _lock_draft(session, person, proposal_id)
-    changes = body.model_dump(exclude_unset=True, exclude={"geometry"})
-    _check_cost(campaign, body.estimated_cost)
-    shape = body.geometry.shape if body.geometry else None
-    if shape is not None:
-        changes["arrondissement"] = _arrondissement(session, shape, campaign)
-    repository.change_draft(session, proposal_id, changes, shape)
-    return get_proposal(session, proposal_id, person)
+    agent = is_agent(author, campaign.commune)
+    require_open(campaign, "prepare" if agent else "draft")
+    _check_author(session, campaign, author, body, draft=True)
+    proposal = _insert(session, campaign, author, body, "draft", datetime.now(UTC))
+    return ProposalCreated.model_validate(proposal)
 
 
 def submit_draft(
     session: Session, person: Principal, key: UUID | str, *, at: datetime | None = None
 ) -> ProposalCreated:
     """Make a draft a proposal, once: of two at once the second meets it submitted."""
-    campaign, proposal_id = _open_campaign(session, key, person)
-    proposal = _lock_draft(session, person, proposal_id)
-    _require_open(campaign, "submit")
-    _require_complete(proposal.description, proposal.estimated_cost)
-    row = repository.proposal(session, proposal_id)
-    assert row is not None  # noqa: S101 - it is locked
-    proposal.status = "submitted"
-    proposal.submitted_at = at or datetime.now(UTC)
-    said = _submitted({**row._mapping, "submitted_at": proposal.submitted_at})
-    outbox.append(session, [_said(proposal, said)])
+    campaign, proposal = access.lock(session, key, person)
+    access.require_speaker(session, proposal, person)
+    _require_draft(proposal)
+    require_open(campaign, "submit")
+    _check_share(session, campaign, proposal.author_id, proposal.origin)
+    return _publish(session, campaign, proposal, person, at or datetime.now(UTC))
+
+
+def _publish(
+    session: Session, campaign: Campaign, proposal: Proposal, person: Principal, now: datetime
+) -> ProposalCreated:
+    """Turn a locked draft into a proposal: its first revision, its first event."""
+    _require_complete(proposal)
+    place = repository.place_of(session, proposal.id)
+    envelope = _envelope(campaign, place, proposal.theme, proposal.envelope_id)
+    _check_cost(envelope.amount, proposal.estimated_cost, "/estimated_cost")
+    proposal.envelope_id = envelope.id
+    proposal.status, proposal.submitted_at = "submitted", now
+    session.flush()
+    kind: ActorKind = "agent" if proposal.origin != "web" else "author"
+    content = _content(session, proposal)
+    _add_revision(session, proposal, "submitted", kind, person.user_id, "", now, content)
+    told = events.ProposalSubmitted(
+        id=proposal.id,
+        ref=proposal.ref,
+        campaign=campaign.id,
+        commune=campaign.commune,
+        arrondissement=proposal.arrondissement,
+        title=proposal.title,
+        theme=proposal.theme,
+        estimated_cost=content["estimated_cost"],
+        geometry=events.Geometry(**content["geometry"]),
+        status="submitted",
+        submitted_at=now,
+        reports=proposal.reports,
+        hotspot=proposal.hotspot,
+        envelope=envelope.id,
+        origin=proposal.origin,
+    )
+    outbox.append(session, [say(proposal, told)])
     return ProposalCreated.model_validate(proposal)
 
 
-def _require_complete(description: str, cost: int | None) -> None:
-    given = {"description": description, "estimated_cost": cost}
-    if missing := [name for name, value in given.items() if not value]:
-        raise Incomplete(missing)
+def change(session: Session, person: Principal, key: UUID | str, body: ProposalChanges) -> UUID:
+    """Set the fields that ``body`` names: in a draft at once, else as a new public revision.
+
+    Returns the proposal's id. While ideas are collected a proposal that waits for its review may
+    be edited; in the revision, one that the mairie found feasible with changes.
+    """
+    campaign, proposal = access.lock(session, key, person)
+    access.require_speaker(session, proposal, person)
+    shape = body.geometry.shape if body.geometry else None
+    changes = body.model_dump(
+        exclude_unset=True, exclude={"geometry", "note", "seen", "photos", "cost_lines"}
+    )
+    _seen(proposal, body.seen)
+    if proposal.status != "draft":
+        require_open(campaign, "edit")
+        _require_editable(session, campaign, proposal)
+    else:
+        require_open(campaign, "prepare" if is_agent(person, campaign.commune) else "draft")
+    if "envelope" in changes:
+        changes["envelope_id"] = changes.pop("envelope")
+    if body.cost_lines is not None:
+        changes |= _estimated(session, campaign.commune, body.cost_lines, changes)
+    if body.photos is not None:
+        files.attach(session, person, "proposal", proposal.id, body.photos, replace=True)
+    if proposal.status == "draft":
+        _set(session, campaign, proposal, changes, shape)
+    else:
+        actor_kind: ActorKind = (
+            "author" if access.is_author(session, proposal.id, person) else "agent"
+        )
+        apply_changes(
+            session,
+            campaign,
+            proposal,
+            changes,
+            shape,
+            kind="edit",
+            actor=person.user_id,
+            actor_kind=actor_kind,
+            note=body.note,
+            at=datetime.now(UTC),
+        )
+    return proposal.id
+
+
+def apply_changes(
+    session: Session,
+    campaign: Campaign,
+    proposal: Proposal,
+    changes: Mapping[str, Any],
+    shape: BaseGeometry | None,
+    *,
+    kind: RevisionKind,
+    actor: UUID,
+    actor_kind: ActorKind,
+    note: str,
+    at: datetime,
+) -> int:
+    """Give a locked proposal its next revision and say so; return the revision's number.
+
+    What changes nothing makes no revision.
+    """
+    before = _content(session, proposal)
+    _set(session, campaign, proposal, changes, shape)
+    _require_complete(proposal)
+    after = _content(session, proposal)
+    changed = [name for name, value in after.items() if value != before[name]]
+    if not changed:
+        return proposal.revision
+    proposal.revision += 1
+    _add_revision(session, proposal, kind, actor_kind, actor, note, at, after)
+    outbox.append(session, [revised(proposal, after, changed)])
+    return proposal.revision
+
+
+def revised(proposal: Proposal, content: Mapping[str, Any], changed: list[str]) -> Event:
+    """Make the event of a locked proposal's new content."""
+    told = events.ProposalRevised(
+        id=proposal.id,
+        ref=proposal.ref,
+        campaign=proposal.campaign_id,
+        commune=proposal.commune,
+        revision=proposal.revision,
+        arrondissement=proposal.arrondissement,
+        title=proposal.title,
+        theme=proposal.theme,
+        estimated_cost=content["estimated_cost"],
+        cost=proposal.cost,
+        geometry=events.Geometry(**content["geometry"]),
+        envelope=proposal.envelope_id,
+        reports=proposal.reports,
+        status=proposal.status,
+        changed=changed,
+    )
+    return say(proposal, told)
+
+
+def reports_changed(session: Session, proposal: Proposal) -> Event:
+    """Make the event of a locked proposal whose ``reports`` are others now."""
+    return revised(proposal, _content(session, proposal), ["reports"])
+
+
+def withdraw(
+    session: Session, person: Principal, key: UUID | str, *, at: datetime | None = None
+) -> UUID:
+    """Take a submitted proposal back, before its review; what people wrote about it stays."""
+    campaign, proposal = access.lock(session, key, person, "edit")
+    access.require_speaker(session, proposal, person)
+    if proposal.status != "submitted":
+        raise AlreadyReviewed("This cannot be taken back any more.", status_now=proposal.status)
+    proposal.status = "withdrawn"
+    del at
+    told = events.ProposalWithdrawn(
+        id=proposal.id, ref=proposal.ref, campaign=campaign.id, commune=campaign.commune
+    )
+    outbox.append(session, [say(proposal, told)])
+    return proposal.id
+
+
+def invite(session: Session, person: Principal, key: UUID | str) -> str:
+    """Return a code with which one person may join a proposal's authors, once."""
+    _, proposal = access.lock(session, key, person)
+    if not access.is_author(session, proposal.id, person):
+        raise Forbidden("Only its authors may invite others to write a proposal.")
+    code = "".join(secrets.choice(REF_ALPHABET) for _ in range(_CODE_LENGTH))
+    repository.add_invitation(session, _hash(code), proposal.id, person.user_id)
+    return code
+
+
+def join(session: Session, person: Principal, key: UUID | str, code: str, name: str) -> UUID:
+    """Make the holder of a code a co-author; return the proposal's id."""
+    plain = "".join(c for c in code.upper() if c.isalnum())
+    found = repository.find_proposal(session, key)
+    if found is None or not repository.use_invitation(session, _hash(plain), found.id):
+        raise BadInvitation("This code is not known, or was used.", "/code")
+    _, proposal = access.lock(session, found.id, None) if found.status != "draft" else (0, found)
+    repository.add_author(session, proposal.id, person.user_id, "coauthor", name)
+    return proposal.id
+
+
+def leave(session: Session, person: Principal, key: UUID | str) -> UUID:
+    """Take oneself from a proposal's co-authors; its first author stays."""
+    _, proposal = access.lock(session, key, person)
+    if proposal.author_id == person.user_id:
+        raise Forbidden("Its first author stays: a proposal may be withdrawn instead.")
+    repository.remove_author(session, proposal.id, person.user_id)
+    return proposal.id
+
+
+def _hash(code: str) -> bytes:
+    """Return the SHA-256 of an invitation's code (48 random bits, used once)."""
+    return hashlib.sha256(code.encode()).digest()
 
 
 def _campaign_of(session: Session, body: NewProposal) -> Campaign:
@@ -250,223 +288,224 @@ def _campaign_of(session: Session, body: NewProposal) -> Campaign:
     return campaign
 
 
+def _check_author(
+    session: Session,
+    campaign: Campaign,
+    author: Principal,
+    body: NewProposal,
+    *,
+    draft: bool = False,
+) -> None:
+    """Hold an author against the campaign's rules; paper and assemblies are the mairie's."""
+    if body.origin != "web":
+        author.require(MANAGE, campaign.commune)
+        if (body.origin == "assembly") != (body.forum is not None):
+            raise Invalid("What comes out of an assembly names its forum, nothing else.", "/forum")
+        if body.forum and not repository.has_forum(session, campaign.id, body.forum):
+            raise Invalid("The campaign has no such forum.", "/forum")
+    elif body.forum is not None or body.author_kind == "forum":
+        raise Invalid("Only an assembly speaks in the name of a forum.", "/author_kind")
+    if body.author_kind in ("group", "association") and not body.author_name:
+        raise Invalid("Give the name of the group or association.", "/author_name")
+    if body.origin == "web" and body.author_kind not in campaign.author_kinds:
+        raise NotWelcome("The campaign's rules do not admit this kind of author.")
+    if not draft:
+        _check_share(session, campaign, author.user_id, body.origin)
+
+
+def _check_share(session: Session, campaign: Campaign, author: UUID, origin: str) -> None:
+    most = campaign.proposals_per_author
+    if origin == "web" and most is not None:
+        repository.hold_author(session, campaign.id, author)
+        if repository.count_of_author(session, campaign.id, author) >= most:
+            raise NotWelcome(f"A person may propose {most} projects in this campaign.", most=most)
+
+
 def _insert(
     session: Session,
     campaign: Campaign,
-    author: UUID,
+    author: Principal,
     body: NewProposal,
     status: Status,
     now: datetime,
-) -> dict[str, Any]:
-    """Store a proposal or a draft; return its columns without the shape."""
-    _check_cost(campaign, body.estimated_cost)
-    shape = body.geometry.shape
-    submitted = status == "submitted"
-    values = {
+) -> Proposal:
+    """Store a draft with its photos and its first author; return it, locked by being new."""
+    place = _place(session, body.geometry.shape, campaign)
+    envelope = None
+    if body.envelope is not None or not body.draft:
+        envelope = _envelope(campaign, place, body.theme, body.envelope)
+        _check_cost(envelope.amount, body.estimated_cost, "/estimated_cost")
+    else:
+        _check_cost(campaign.budget, body.estimated_cost, "/estimated_cost")
+    values: dict[str, Any] = {
         "id": new_id(),
         "campaign_id": campaign.id,
         "commune": campaign.commune,
-        "arrondissement": _arrondissement(session, shape, campaign),
-        "title": body.title,
-        "description": body.description,
-        "theme": body.theme,
-        "estimated_cost": body.estimated_cost,
+        "arrondissement": place.arrondissement,
+        "envelope_id": envelope.id if envelope else None,
+        **{name: getattr(body, name) for name in CONTENT},
+        "cost_lines": [],
         "reports": body.reports,
         "hotspot": body.hotspot,
         "status": status,
         "endorsements": 0,
-        "author_id": author,
-        "version": 1 if submitted else 0,
+        "author_id": author.user_id,
+        "author_kind": "forum" if body.origin == "assembly" else body.author_kind,
+        "author_name": body.author_name,
+        "origin": body.origin,
+        "forum_id": body.forum,
+        "version": 0,
         "created_at": now,
-        "submitted_at": now if submitted else None,
+        "submitted_at": None,
     }
+    if body.cost_lines:
+        values |= _estimated(session, campaign.commune, body.cost_lines, values)
     for _ in range(_REF_TRIES):
         values["ref"] = new_ref("P")
-        if repository.insert_proposal(session, shape, values):
-            return values
-    raise RuntimeError("no free reference was found")
+        if repository.insert_proposal(session, body.geometry.shape, values):
+            break
+    else:
+        raise RuntimeError("no free reference was found")
+    repository.add_author(session, values["id"], author.user_id, "author", body.author_name)
+    if body.photos:
+        files.attach(session, author, "proposal", values["id"], body.photos)
+    return repository.lock_proposal(session, values["id"])
 
 
-def _check_cost(campaign: Campaign, cost: int | None) -> None:
-    if cost is not None and cost > campaign.budget:
-        raise OverBudget("The cost is more than the campaign's budget.", "/estimated_cost")
+def _estimated(
+    session: Session, commune: str, lines: list[Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the lines of an estimate at the mairie's unit costs, and their sum where none is."""
+    found = costs.estimate(session, commune, [(line.code, line.quantity) for line in lines])
+    if not lines:
+        return {"cost_lines": []}
+    total = sum(line["total"] for line in found)
+    return {"cost_lines": found, "estimated_cost": given.get("estimated_cost") or total}
 
 
-def _arrondissement(session: Session, shape: BaseGeometry, campaign: Campaign) -> str | None:
+def _set(
+    session: Session,
+    campaign: Campaign,
+    proposal: Proposal,
+    changes: Mapping[str, Any],
+    shape: BaseGeometry | None,
+) -> None:
+    """Set columns of a locked proposal; its place and its envelope stay of one mind."""
+    values = dict(changes)
+    place = (
+        _place(session, shape, campaign)
+        if shape is not None
+        else repository.place_of(session, proposal.id)
+    )
+    values["arrondissement"] = place.arrondissement
+    theme = values.get("theme", proposal.theme)
+    if proposal.status == "draft" and "envelope_id" not in values:
+        values["envelope_id"] = None  # found again when it is submitted
+    else:
+        moved = shape is not None or theme != proposal.theme
+        wanted = values.get("envelope_id", None if moved else proposal.envelope_id)
+        envelope = _envelope(campaign, place, theme, wanted)
+        values["envelope_id"] = envelope.id
+        _check_cost(envelope.amount, proposal.cost, "/envelope")
+        estimated = values.get("estimated_cost", proposal.estimated_cost)
+        _check_cost(envelope.amount, estimated, "/estimated_cost")
+    _check_cost(campaign.budget, values.get("estimated_cost"), "/estimated_cost")
+    repository.change_proposal(session, proposal, values, shape)
+
+
+def _place(session: Session, shape: BaseGeometry, campaign: Campaign) -> repository.Place:
     """Return where ``shape`` lies in the campaign's commune; refuse one that lies elsewhere."""
     place = repository.locate(session, shape, campaign.commune)
-    _check_place(place, campaign.commune)
-    return place.arrondissement
-
-
-def _submitted(values: Mapping[str, Any]) -> events.ProposalSubmitted:
-    fields = events.ProposalSubmitted.model_fields.keys() - {"campaign", "geometry", "status"}
-    return events.ProposalSubmitted(
-        **{name: values[name] for name in fields},
-        campaign=values["campaign_id"],
-        geometry=events.Geometry(**values["geometry"]),
-        status="submitted",
-    )
-
-
-def _check_place(place: repository.Place, commune: str) -> None:
     if place.in_commune:
-        return
+        return place
     if place.in_country:
-        raise OutsideCommune(f"The place is not inside the commune {commune}.", "/geometry")
+        raise OutsideCommune(
+            f"The place is not inside the commune {campaign.commune}.", "/geometry"
+        )
     hint = " Longitude and latitude look swapped." if place.swapped else ""
     raise OutsideCountry(f"The place is not in Bénin.{hint}", "/geometry")
 
 
-def is_agent(person: Principal, commune: str) -> bool:
-    """Tell whether ``person`` runs the campaigns or reviews the proposals of ``commune``."""
-    return any(person.can(permission, commune) for permission in (MANAGE, REVIEW))
+def _envelope(
+    campaign: Campaign, place: repository.Place, theme: str | None, wanted: UUID | None
+) -> domain.Envelope:
+    """Return the envelope of a proposal: the wanted one if it is for it, else the nearest one."""
+    envelopes = [
+        domain.Envelope(e.id, e.amount, e.kind, e.arrondissement, e.theme)
+        for e in campaign.envelopes
+    ]
+    if wanted is not None and wanted not in {e.id for e in envelopes}:
+        raise Invalid("The campaign has no such envelope.", "/envelope")
+    found = domain.choose_envelope(envelopes, place.arrondissement, place.whole, theme, wanted)
+    if isinstance(found, domain.Envelope):
+        return found
+    errors = {
+        "spans": SpansArrondissements(
+            "The place must lie whole in the arrondissement of its envelope.", "/geometry"
+        ),
+        "none": NoEnvelope("No envelope is for this place and theme.", "/envelope"),
+        "several": EnvelopeNeeded("Several envelopes are for this: choose one.", "/envelope"),
+    }
+    raise errors[found]
 
 
-def communes_of(person: Principal) -> list[str]:
-    """Return the scopes in which ``person`` is an agent: communes, perhaps ``*``."""
-    return [scope for scope in person.grants if is_agent(person, scope)]
+def _check_cost(most: int, cost: int | None, pointer: str) -> None:
+    if cost is not None and cost > most:
+        raise OverBudget("The cost is more than its envelope holds.", pointer, most=most)
 
 
-def _writes(person: Principal | None, author: UUID, commune: str) -> bool:
-    """Tell whether ``person`` may see and change a draft: its author, the commune's agents."""
-    return person is not None and (person.user_id == author or is_agent(person, commune))
+def _require_complete(proposal: Proposal) -> None:
+    given = {"description": proposal.description, "estimated_cost": proposal.estimated_cost}
+    if missing := [name for name, value in given.items() if not value]:
+        raise Incomplete(missing)
 
 
-def _lock_draft(session: Session, person: Principal, proposal_id: UUID) -> Proposal:
-    proposal = repository.lock_proposal(session, proposal_id)
-    if not _writes(person, proposal.author_id, proposal.commune):
-        raise Forbidden("Only its author and the commune's agents may change a proposal.")
+def _require_draft(proposal: Proposal) -> None:
     if proposal.status != "draft":
         raise AlreadySubmitted(status_now=proposal.status)
-    return proposal
 
 
-def get_proposal(
-    session: Session, key: UUID | str, reader: Principal | None = None
-) -> ProposalDetail:
-    """Return one proposal, by id or ref; a draft is there for its author and agents only."""
-    row = repository.proposal(session, key)
-    if row is None or (row.status == "draft" and not _writes(reader, row.author_id, row.commune)):
-        raise ProposalNotFound
-    review = repository.review_of(session, row.id)
-    return ProposalDetail.model_validate(
-        {**row._mapping, "review": ReviewOut.model_validate(review) if review else None}
-    )
+def _require_editable(session: Session, campaign: Campaign, proposal: Proposal) -> None:
+    if campaign.phase == "revision":
+        last = repository.review_of(session, proposal.id)
+        if last and last.outcome == "feasible_with_changes":
+            return
+    elif proposal.status == "submitted":
+        return
+    raise AlreadyReviewed("This proposal cannot be changed now.", status_now=proposal.status)
 
 
-def endorse(session: Session, key: UUID | str, person: UUID) -> int:
-    """Count a person once behind a proposal, while it can still change; return the total."""
-    campaign, proposal_id = _open_campaign(session, key)
-    _require_open(campaign, "endorse")
-    return repository.endorse(session, proposal_id, person)
-
-
-def review(
-    session: Session,
-    agent: Principal,
-    key: UUID | str,
-    body: NewReview,
-    *,
-    at: datetime | None = None,
-) -> Reviewed:
-    """Answer a proposal, once: of two agents at once the second meets the first one's review."""
-    campaign, proposal_id = _open_campaign(session, key, agent)
-    agent.require(REVIEW, campaign.commune)
-    _require_open(campaign, "review")
-    proposal = repository.lock_proposal(session, proposal_id)
-    if proposal.status == "draft":
-        raise StillDraft
-    if proposal.status != "submitted":
-        raise AlreadyReviewed("This proposal has been reviewed.", status_now=proposal.status)
-    status = domain.STATUS_AFTER[body.outcome]
-    if status == "shortlisted" and body.cost > campaign.budget:
-        raise OverBudget("The cost is more than the campaign's budget.", "/cost")
-    proposal.status = status
-    proposal.cost = body.cost
-    repository.add_review(
-        session,
-        proposal_id=proposal.id,
-        outcome=body.outcome,
-        reason=body.reason,
-        cost=body.cost,
-        reviewer_id=agent.user_id,
-        reviewed_at=at or datetime.now(UTC),
-    )
-    said = events.ProposalReviewed(
-        id=proposal.id,
-        ref=proposal.ref,
-        campaign=campaign.id,
-        commune=campaign.commune,
-        outcome=body.outcome,
-        cost=body.cost,
-        status=status,
-    )
-    outbox.append(session, [_said(proposal, said)])
-    return Reviewed(
-        id=proposal.id, ref=proposal.ref, status=status, outcome=body.outcome, cost=body.cost
-    )
-
-
-def record_results(
-    session: Session,
-    campaign_id: UUID,
-    winners: Collection[UUID],
-    *,
-    at: datetime | None = None,
-    traceparent: str = "",
-) -> None:
-    """Mark the shortlist funded or not and show the campaign's results.
-
-    :class:`Undecodable` when no vote of ours can have had these winners: trying again is no use.
-    """
-    campaign = repository.lock_campaign(session, campaign_id)
-    if campaign is None or campaign.phase != "vote":
-        raise Undecodable(f"campaign {campaign_id} has no vote under way")
-    shortlist = repository.lock_shortlist(session, campaign_id)
-    if unknown := set(winners) - {proposal.id for proposal in shortlist}:
-        raise Undecodable(f"{len(unknown)} winners were not on the ballot of {campaign_id}")
-    said = [_fund(proposal, proposal.id in winners, traceparent) for proposal in shortlist]
-    said.append(_enter(campaign, "results", at or datetime.now(UTC), traceparent))
-    outbox.append(session, said)
-
-
-def _fund(proposal: Proposal, funded: bool, traceparent: str) -> Event:
-    kind = events.ProposalFunded if funded else events.ProposalNotFunded
-    proposal.status = "funded" if funded else "not_funded"
-    assert proposal.cost is not None  # noqa: S101 - only a review shortlists, with a cost
-    said = kind(
-        id=proposal.id,
-        ref=proposal.ref,
-        campaign=proposal.campaign_id,
-        commune=proposal.commune,
-        cost=proposal.cost,
-    )
-    return _said(proposal, said, traceparent)
-
-
-def _open_campaign(
-    session: Session, key: UUID | str, person: Principal | None = None
-) -> tuple[Campaign, UUID]:
-    """Return a proposal's campaign, locked shared, and its id; drafts are not everybody's."""
-    head = repository.find_head(session, key)
-    if head is None or (
-        head.status == "draft" and not _writes(person, head.author_id, head.commune)
-    ):
-        raise ProposalNotFound
-    campaign = repository.lock_campaign(session, head.campaign_id, shared=True)
-    assert campaign is not None  # noqa: S101 - a foreign key says so
-    return campaign, head.id
-
-
-def _require_open(campaign: Campaign, action: Action) -> None:
-    if action not in domain.RULES[campaign.phase].open_to:
-        raise WrongPhase(
-            f"The campaign's phase {campaign.phase} is not open to this.", phase=campaign.phase
+def _seen(proposal: Proposal, seen: int | None) -> None:
+    if seen is not None and seen != proposal.version:
+        raise ChangedMeanwhile(
+            version_now=proposal.version,
+            status_now=proposal.status,
+            revision_now=proposal.revision,
+            title_now=proposal.title,
         )
 
 
-def _said(aggregate: Campaign | Proposal, data: EventData, traceparent: str = "") -> Event:
-    """Count the locked aggregate's version up and make its next event."""
-    aggregate.version += 1
-    return new_event(SOURCE, aggregate.id, aggregate.commune, aggregate.version, data, traceparent)
+def _content(session: Session, proposal: Proposal) -> dict[str, Any]:
+    """Return what a revision keeps of a proposal."""
+    return {
+        **{name: getattr(proposal, name) for name in CONTENT},
+        "envelope": str(proposal.envelope_id) if proposal.envelope_id else None,
+        "arrondissement": proposal.arrondissement,
+        "geometry": repository.geometry_of(session, proposal.id),
+    }
+
+
+def _add_revision(
+    session: Session,
+    proposal: Proposal,
+    kind: RevisionKind,
+    actor_kind: ActorKind,
+    actor: UUID,
+    note: str,
+    at: datetime,
+    content: Mapping[str, Any],
+) -> None:
+    line = repository.Revision(
+        proposal.id, proposal.revision, kind, at, actor_kind, actor, note, content
+    )
+    repository.add_revision(session, asdict(line))

@@ -38,7 +38,7 @@ def test_stored_proposals_pass_to_drafts(fresh_database: Database, scratch_datab
             {"id": campaign},
         )
         connection.execute(INSERT, {"ref": "P-222222", "campaign": campaign, **WHOLE})
-    upgrade(engine, PACKAGE)
+    upgrade(engine, PACKAGE, "0002")
     with engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM proposals")).one()
     assert row.created_at == row.submitted_at
@@ -57,4 +57,18 @@ def test_stored_proposals_pass_to_drafts(fresh_database: Database, scratch_datab
     draft = {"description": "", "cost": None, "status": "draft", "at": None}
     with engine.begin() as connection:
         connection.execute(INSERT, {"ref": "P-333333", "campaign": campaign, **draft})
+    upgrade(engine, PACKAGE)
+    with engine.connect() as connection:
+        kept = connection.execute(
+            text(
+                "SELECT p.ref, e.name, e.amount, a.role, r.content ->> 'description' AS words "
+                "FROM proposals p JOIN envelopes e ON e.id = p.envelope_id "
+                "JOIN authors a ON a.proposal_id = p.id "
+                "LEFT JOIN revisions r ON r.proposal_id = p.id ORDER BY p.ref"
+            )
+        ).all()
+    assert [tuple(row) for row in kept] == [
+        ("P-222222", "Toute la commune", 10, "author", "Un banc."),
+        ("P-333333", "Toute la commune", 10, "author", None),
+    ]
     engine.dispose()
