@@ -19,7 +19,7 @@ OPTIONAL = || { test "$${CI:-}" != true; echo "without it, the tests that need i
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test lint format types imports unit integration contract e2e bench lock kafka-jars \
-	setup setup-dev postgres pytest clean
+	setup setup-dev postgres pango pytest clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,15 +88,18 @@ clean: ## forget what was installed and built; data stay
 
 # What `run` and `test` need -------------------------------------------------------------------
 
-setup: $(STAMPS)/run $(VENDOR) postgres
+setup: $(STAMPS)/run $(VENDOR) postgres pango
 
-setup-dev: $(STAMPS)/dev $(VENDOR) postgres
+setup-dev: $(STAMPS)/dev $(VENDOR) postgres pango
 	@$(INSTALL) chromium $(OPTIONAL)
 	@$(INSTALL) gdal $(OPTIONAL)
 	@$(MAKE) kafka-jars $(OPTIONAL)
 
 postgres:
 	@$(INSTALL) postgres
+
+pango:
+	@$(INSTALL) pango
 
 $(BIN)/python:
 	@$(INSTALL) python

@@ -43,9 +43,13 @@ log = logging.getLogger(__name__)
 #: Path prefix → bytes that a body may have; elsewhere 256 KiB.
 BODY_LIMITS = {
     "/api/v1/uploads": 11 * 1024 * 1024,
+    "/api/v1/files": 11 * 1024 * 1024,
     "/api/": limits.DEFAULT_BYTES,
     "/open311/": MULTIPART_BYTES,
     "/communes/": MULTIPART_BYTES,
+    "/budget/": MULTIPART_BYTES,
+    "/propositions/": MULTIPART_BYTES,
+    "/mairie/": MULTIPART_BYTES,
 }
 #: Where a page that needs a person leads; ``retour`` is where to come back to.
 SIGN_IN = "/connexion"

@@ -189,52 +189,40 @@ class Api:
 
     # proposals
 
+    def budget(self, *path: str, **query: Any) -> Any:
+        """Read from the proposals service; each of ``path`` is one segment under ``/api/v1``."""
+        return self._send("proposals", "GET", "/".join(map(_part, path)), query=query)
+
+    def budget_write(
+        self, *path: str, body: Json | None = None, key: str | None = None, method: str = "POST"
+    ) -> Any:
+        """Write to the proposals service and return its answer."""
+        segments = "/".join(map(_part, path))
+        return self._send("proposals", method, segments, json=body or {}, key=key)
+
+    def budget_file(self, data: bytes, name: str = "", geotag: bool = False) -> str:
+        """Keep a photo, or with a ``name`` a PDF document; return its id."""
+        query = {"name": name} if name else {"geotag": "1"} if geotag else {}
+        path = "files/documents" if name else "files"
+        headers = {"Content-Type": "application/octet-stream"}
+        made = self._send("proposals", "POST", path, query=query, content=data, headers=headers)
+        return str(made["id"])
+
     def campaigns(self, **query: Any) -> list[Json]:
         """Return campaigns, newest first, filtered by ``commune`` and ``phase``."""
-        return cast(list[Json], self._get("proposals", "campaigns", query)["items"])
+        return cast(list[Json], self.budget("campaigns", **query)["items"])
 
     def campaign(self, campaign: str) -> Json:
         """Return one campaign with its counts and the phases this person may open."""
-        return self._get("proposals", f"campaigns/{_part(campaign)}")
-
-    def create_campaign(self, campaign: Json, key: str | None = None) -> Json:
-        """Open a campaign."""
-        return self._post("proposals", "campaigns", campaign, key)
-
-    def set_phase(self, campaign: str, phase: str, key: str | None = None) -> Json:
-        """Move a campaign to ``phase``."""
-        path = f"campaigns/{_part(campaign)}/phase"
-        return self._post("proposals", path, {"phase": phase}, key)
+        return cast(Json, self.budget("campaigns", campaign))
 
     def proposals(self, **query: Any) -> Json:
         """Return a FeatureCollection with ``next``; filters as in ``GET /api/v1/proposals``."""
-        return self._get("proposals", "proposals", query)
+        return cast(Json, self.budget("proposals", **query))
 
     def proposal(self, ref: str) -> Json:
         """Return one proposal by id or ref."""
-        return self._get("proposals", f"proposals/{_part(ref)}")
-
-    def create_proposal(self, proposal: Json, key: str | None = None) -> Json:
-        """Submit a proposal."""
-        return self._post("proposals", "proposals", proposal, key)
-
-    def edit_draft(self, ref: str, changes: Json, key: str | None = None) -> Json:
-        """Change a draft proposal; only the fields given."""
-        path = f"proposals/{_part(ref)}"
-        return cast(Json, self._send("proposals", "PATCH", path, json=changes, key=key))
-
-    def submit_draft(self, ref: str, key: str | None = None) -> Json:
-        """Submit a draft proposal."""
-        return self._post("proposals", f"proposals/{_part(ref)}/submit", {}, key)
-
-    def endorse(self, ref: str, key: str | None = None) -> int:
-        """Endorse a proposal and return how many did."""
-        made = self._post("proposals", f"proposals/{_part(ref)}/endorsements", {}, key)
-        return int(made["endorsements"])
-
-    def review(self, ref: str, review: Json, key: str | None = None) -> Json:
-        """Record a feasibility review: ``{outcome, reason, cost}``."""
-        return self._post("proposals", f"proposals/{_part(ref)}/review", review, key)
+        return cast(Json, self.budget("proposals", ref))
 
     # voting
 
@@ -298,6 +286,10 @@ class Api:
         raise AssertionError  # pragma: no cover - the last turn returns or raises
 
 
+#: The members of a problem that are no news of the thing itself.
+_STANDARD = frozenset(("type", "title", "status", "code", "detail", "errors"))
+
+
 def _follow_up(code: str) -> Mapping[str, str]:
     return {"X-Follow-Up-Token": code} if code else {}
 
@@ -319,6 +311,7 @@ def _read(answer: httpx.Response) -> Any:
             str(found["code"]),
             str(found["detail"]),
             [e for e in found.get("errors", []) if isinstance(e, dict)],
+            {k: v for k, v in found.items() if k not in _STANDARD},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         problem = ServiceProblem(502, "bad_gateway", "A service gave an answer we cannot read.")

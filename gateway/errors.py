@@ -38,12 +38,19 @@ class ServiceProblem(DomainError):
     code = "service_problem"
 
     def __init__(
-        self, status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        errors: list[dict[str, Any]] | None = None,
+        now: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code  # type: ignore[misc] # each problem says its own
         self.errors = errors or []
+        #: What a conflict says of how things are now.
+        self.now = now or {}
         self.retry_after: int | None = None
 
     def field(self, name: str) -> str | None:

@@ -129,6 +129,125 @@ PROPOSALS: Mapping[str, Label] = {
     "not_feasible": Label(N_("Non réalisable"), "x", "stone"),
     "funded": Label(N_("Financé"), "trophy", "green"),
     "not_funded": Label(N_("Non financé"), "minus", "stone"),
+    "merged": Label(N_("Réuni à un autre"), "merge", "stone"),
+    "withdrawn": Label(N_("Retiré par son auteur"), "minus", "stone"),
+}
+
+AUTHOR_KINDS: Mapping[str, str] = {
+    "person": N_("Une personne"),
+    "group": N_("Un groupe"),
+    "association": N_("Une association"),
+    "forum": N_("Une assemblée"),
+}
+
+ORIGINS: Mapping[str, Label] = {
+    "web": Label(N_("Déposé en ligne"), "globe"),
+    "paper": Label(N_("Déposé sur papier"), "edit"),
+    "assembly": Label(N_("Né d'une assemblée"), "users"),
+}
+
+#: The fields of a proposal, as its revisions name them.
+PARTS: Mapping[str, str] = {
+    "title": N_("Titre"),
+    "need": N_("Besoin"),
+    "description": N_("Description"),
+    "beneficiaries": N_("Bénéficiaires"),
+    "theme": N_("Thème"),
+    "estimated_cost": N_("Coût estimé"),
+    "envelope": N_("Enveloppe"),
+    "arrondissement": N_("Arrondissement"),
+    "geometry": N_("Lieu"),
+    "reports": N_("Signalements"),
+}
+
+STANCES: Mapping[str, Label] = {
+    "for": Label(N_("Pour"), "thumbs-up", "green"),
+    "neutral": Label(N_("Avis neutre"), "message", "stone"),
+    "against": Label(N_("Contre"), "thumbs-down", "clay"),
+}
+
+#: Who moved a campaign.
+BY: Mapping[str, str] = {
+    "agent": N_("la mairie"),
+    "calendar": N_("le calendrier"),
+    "count": N_("le dépouillement"),
+    "author": N_("l'auteur"),
+}
+
+CRITERIA: Mapping[str, str] = {
+    "legal": N_("Compétence et légalité"),
+    "technical": N_("Faisabilité technique"),
+    "cost": N_("Coût"),
+    "land": N_("Terrain"),
+    "upkeep": N_("Entretien"),
+}
+
+VERDICTS: Mapping[str, Label] = {
+    "met": Label(N_("Rempli"), "check", "green"),
+    "conditional": Label(N_("Sous condition"), "alert", "ochre"),
+    "not_met": Label(N_("Non rempli"), "x", "clay"),
+}
+
+#: Why words are reported, and hidden.
+ABUSE: Mapping[str, str] = {
+    "insult": N_("Insulte ou menace"),
+    "personal_data": N_("Donnée personnelle"),
+    "spam": N_("Publicité, répétition"),
+    "off_topic": N_("Hors sujet"),
+    "illegal": N_("Contraire à la loi"),
+    "other": N_("Autre raison"),
+}
+
+#: What was decided about words.
+MODERATED: Mapping[str, Label] = {
+    "hide": Label(N_("Masqué"), "eye-off", "clay"),
+    "show": Label(N_("Montré de nouveau"), "eye", "green"),
+    "keep": Label(N_("Laissé tel quel"), "check", "stone"),
+    "appeal": Label(N_("L'auteur demande un nouvel examen"), "scale", "ochre"),
+    "uphold": Label(N_("Décision confirmée"), "eye-off", "clay"),
+    "reverse": Label(N_("Décision annulée"), "eye", "green"),
+}
+
+#: The services of a mairie that study proposals.
+SERVICES: Mapping[str, str] = {
+    "technical": N_("Services techniques"),
+    "planning": N_("Urbanisme"),
+    "land": N_("Affaires domaniales"),
+    "legal": N_("Affaires juridiques"),
+    "finance": N_("Affaires financières"),
+    "water": N_("Eau et assainissement"),
+    "roads": N_("Voirie"),
+    "health": N_("Santé"),
+    "education": N_("Éducation"),
+    "environment": N_("Environnement"),
+    "social": N_("Affaires sociales"),
+}
+
+#: Where a version of a text comes from.
+REVISIONS: Mapping[str, Label] = {
+    "submitted": Label(N_("Texte déposé"), "send", "sky"),
+    "edit": Label(N_("Modifié"), "edit", "ochre"),
+    "amendment": Label(N_("Suggestion acceptée"), "badge-check", "green"),
+}
+
+AMENDMENTS: Mapping[str, Label] = {
+    "open": Label(N_("Attend une réponse"), "clock", "ochre"),
+    "accepted": Label(N_("Acceptée"), "check", "green"),
+    "refused": Label(N_("Refusée"), "x", "stone"),
+    "withdrawn": Label(N_("Retirée"), "minus", "stone"),
+}
+
+MERGES: Mapping[str, Label] = {
+    "open": Label(N_("Attend l'accord des auteurs"), "clock", "ochre"),
+    "done": Label(N_("Faite"), "merge", "green"),
+    "refused": Label(N_("Refusée"), "x", "stone"),
+    "undone": Label(N_("Défaite"), "split", "stone"),
+}
+
+LEDGER: Mapping[str, Label] = {
+    "commitment": Label(N_("Engagement"), "landmark", "sky"),
+    "invoice": Label(N_("Facture"), "list", "ochre"),
+    "payment": Label(N_("Paiement"), "coins", "green"),
 }
 
 THEMES: Mapping[str, Label] = {
@@ -180,6 +299,16 @@ def phase(code: str) -> Label:
 def proposal(code: str) -> Label:
     """Return a proposal's status."""
     return PROPOSALS.get(code, _UNKNOWN)
+
+
+def origin(code: str) -> Label:
+    """Return how a proposal came in."""
+    return ORIGINS.get(code, _UNKNOWN)
+
+
+def stance(code: str) -> Label:
+    """Return what a comment speaks for."""
+    return STANCES.get(code, _UNKNOWN)
 
 
 def theme(code: str | None) -> Label:

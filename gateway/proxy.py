@@ -36,8 +36,25 @@ ROUTES: Mapping[str, Name] = {
     "hotspots": "reports",
     "desk": "reports",
     "feeds": "reports",
-    "campaigns": "proposals",
-    "proposals": "proposals",
+    **dict.fromkeys(
+        (
+            "campaigns",
+            "proposals",
+            "merges",
+            "amendments",
+            "endorsement-offers",
+            "follows",
+            "comments",
+            "abuse-reports",
+            "moderation",
+            "reviews",
+            "works",
+            "files",
+            "unit-costs",
+            "cost-estimates",
+        ),
+        "proposals",
+    ),
     "elections": "voting",
 }
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

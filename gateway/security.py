@@ -46,8 +46,12 @@ class SecureHeaders:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                # A document that somebody sent us runs nothing, and is of no origin.
+                sealed = headers.get("content-security-policy") == "sandbox"
                 for name, value in self.headers.items():
                     headers[name] = value
+                if sealed:
+                    headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
                 if headers.get("content-type", "").startswith("text/html"):
                     private = known or "set-cookie" in headers
                     headers.setdefault("Cache-Control", "no-store" if private else "no-cache")

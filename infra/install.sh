@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that one thing is on this machine: infra/install.sh python|node|postgres|chromium|maven|gdal|wrk
+# Makes sure that one thing is on this machine: infra/install.sh python|node|postgres|pango|chromium|maven|gdal|wrk
 # Installs a Debian or Ubuntu package only when it is missing, and only as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +61,17 @@ need_chromium() {
   install "a browser for the tests" chromium fonts-dejavu-core
 }
 
+# What lays out the printed catalogue, and letters for every language of Bénin.
+need_pango() {
+  local library
+  library=$(ldconfig -p 2>/dev/null || /sbin/ldconfig -p)
+  case $library in *libpangoft2-1.0.so.0*libharfbuzz-subset.so.0* | *libharfbuzz-subset.so.0*libpangoft2-1.0.so.0*)
+    [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] && return ;;
+  esac
+  refresh
+  install "what prints the catalogue" libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core
+}
+
 need_gdal() {
   command -v ogrinfo >/dev/null && return
   refresh
@@ -103,6 +114,6 @@ need_postgres() {
 }
 
 case ${1:-} in
-  python | node | postgres | chromium | maven | gdal | wrk) "need_$1" ;;
-  *) echo "usage: $0 python|node|postgres|chromium|maven|gdal|wrk" >&2 && exit 2 ;;
+  python | node | postgres | pango | chromium | maven | gdal | wrk) "need_$1" ;;
+  *) echo "usage: $0 python|node|postgres|pango|chromium|maven|gdal|wrk" >&2 && exit 2 ;;
 esac

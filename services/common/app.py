@@ -16,7 +16,7 @@ from services.common import health, problems
 from services.common.auth import KeySet
 from services.common.db import WORKER_THREADS, make_engine, make_sessions
 from services.common.events.inbox import Consumer
-from services.common.housekeeping import Chore, Housekeeper
+from services.common.housekeeping import INTERVAL, KERNEL, Chore, Housekeeper
 from services.common.limits import BodyLimit
 from services.common.settings import ServiceSettings
 
@@ -42,7 +42,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
-        housekeeper = Housekeeper(app.state.sessions, chores)
+        housekeeper = Housekeeper(app.state.sessions, (*KERNEL, *chores))
         housekeeper.start()
         yield
         housekeeper.stop()
@@ -79,10 +79,11 @@ def service_cli(
     consumer: Callable[[ServiceSettings], Consumer | None] = lambda _: None,
     publishes: bool = True,
     chores: Sequence[Chore] = (),
+    interval: float = INTERVAL,
 ) -> typer.Typer:
     """Return the commands ``api``, ``relay``, ``consume``, ``migrate`` of a service.
 
-    ``chores`` are heavy: they run every hour beside the consumer, where no request waits for them.
+    ``chores`` run every ``interval`` seconds beside the consumer, where no request waits for them.
     """
     cli = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -131,7 +132,7 @@ def service_cli(
         engine = _engine(settings)
         if chores:
             # A chore is one transaction: where the process ends in its midst nothing has happened.
-            Housekeeper(make_sessions(engine), chores).start()
+            Housekeeper(make_sessions(engine), chores, interval).start()
         subscribe(settings, engine, found).run(stop_on_signal())
 
     @cli.command()

@@ -1,4 +1,4 @@
-"""Forget what has served its time, every hour, in the process that serves HTTP."""
+"""What is done again and again beside a process's own work: forgetting, following a calendar."""
 
 import logging
 import threading
@@ -13,8 +13,10 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 3600.0
 
-#: Deletes what is too old; several processes may run it at once.
+#: One transaction; several processes may run it at once.
 Chore = Callable[[Session], object]
+#: Every service forgets these.
+KERNEL: tuple[Chore, ...] = (idempotency.purge, rates.purge)
 
 
 class Housekeeper:
@@ -23,11 +25,11 @@ class Housekeeper:
     def __init__(
         self,
         sessions: sessionmaker[Session],
-        chores: Sequence[Chore] = (),
+        chores: Sequence[Chore],
         interval: float = INTERVAL,
     ) -> None:
         self._sessions = sessions
-        self._chores = (idempotency.purge, rates.purge, *chores)
+        self._chores = chores
         self._interval = interval
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -51,5 +53,5 @@ class Housekeeper:
         try:
             with self._sessions.begin() as session:
                 chore(session)
-        except SQLAlchemyError as error:  # tried again in an hour
+        except SQLAlchemyError as error:  # tried again the next time
             log.warning("a chore failed: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""What proposals learns from voting: who won."""
+"""What proposals learns from voting: who won, and so what is to be built."""
 
 from uuid import UUID
 
@@ -6,7 +6,9 @@ from sqlalchemy.orm import Session
 
 from services.common.events.envelope import Event, Reader
 from services.common.events.inbox import Consumer
-from services.proposals import service
+from services.proposals.campaigns import service as campaigns
+from services.proposals.models import Campaign
+from services.proposals.works import service as works
 
 
 class ResultsPublished(Reader):
@@ -17,11 +19,13 @@ class ResultsPublished(Reader):
 
 
 def on_results(session: Session, event: Event, data: Reader) -> None:
-    """Mark what is funded and show the campaign's results, in the trace of the count."""
+    """Mark what is funded, open a work for each, and show the results, in the count's trace."""
     assert isinstance(data, ResultsPublished)  # noqa: S101 - the table below says so
-    service.record_results(
+    funded = campaigns.record_results(
         session, data.campaign, data.winners, at=event.time, traceparent=event.traceparent
     )
+    campaign = session.get_one(Campaign, data.campaign)
+    works.open_works(session, campaign, funded, at=event.time, traceparent=event.traceparent)
 
 
 CONSUMER = Consumer(

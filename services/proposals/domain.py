@@ -38,7 +38,7 @@ EnvelopeKind = Literal["commune", "arrondissement", "theme"]
 WorkStatus = Literal["planned", "tendering", "under_way", "suspended", "completed", "abandoned"]
 #: ``draft`` is anybody's; ``prepare`` is an agent's draft, which may come before the ideas do.
 #: ``edit`` is its authors'; ``merge`` also un-merges; ``discuss`` is comments; ``answer`` is the
-#: author's to a review; ``work`` is everything of works and their ledgers.
+#: author's to a review, ``reconsider`` the mairie's second look after it; ``work`` is everything of works and their ledgers.
 Action = Literal[
     "prepare",
     "draft",
@@ -49,6 +49,7 @@ Action = Literal[
     "discuss",
     "review",
     "answer",
+    "reconsider",
     "work",
 ]
 
@@ -73,9 +74,9 @@ RULES: Mapping[Phase, PhaseRule] = {
         _open("prepare", "draft", "submit", "edit", "merge", "endorse", "discuss", "review"),
     ),
     "review": PhaseRule(
-        ("revision", "vote"), _open("merge", "endorse", "discuss", "review", "answer")
+        ("revision", "vote"), _open("merge", "endorse", "discuss", "review", "answer", "reconsider")
     ),
-    "revision": PhaseRule(("vote",), _open("edit", "endorse", "discuss", "review", "answer")),
+    "revision": PhaseRule(("vote",), _open("edit", "endorse", "discuss", "answer", "reconsider")),
     "vote": PhaseRule(open_to=_open("discuss")),
     "results": PhaseRule(("works",), _open("discuss", "work")),
     "works": PhaseRule(("closed",), _open("discuss", "work")),

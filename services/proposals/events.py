@@ -19,7 +19,7 @@ from services.proposals.domain import (
     WorkStatus,
 )
 
-#: Who did it: the commune's agents, its calendar, or the count of a vote.
+#: Who did it.
 By = Literal["agent", "calendar", "count"]
 
 
@@ -99,13 +99,15 @@ class CampaignPhaseChanged(EventData):
 
 
 class CampaignChanged(EventData):
-    """A campaign's title or rules are others now; its text is read over HTTP."""
+    """A campaign's title, money or rules are others now; its text is read over HTTP."""
 
     event_type: ClassVar[str] = "bj.palabre.campaign.changed.v1"
 
     id: UUID
     commune: str
     title: str
+    budget: int
+    envelopes: list[EnvelopePlan]
     changed_at: datetime
 
 
@@ -272,10 +274,7 @@ class ProposalAnswered(EventData):
 
 
 class ProposalReviewed(EventData):
-    """The mairie said whether the project can be done, and its cost.
-
-    ``round`` 2 comes after the author's reply.
-    """
+    """The mairie said if it can be done and its cost; ``round`` 2 after the author's reply."""
 
     event_type: ClassVar[str] = "bj.palabre.proposal.reviewed.v1"
 
@@ -453,7 +452,12 @@ EXAMPLES: tuple[EventData, ...] = (
         ],
     ),
     CampaignChanged(
-        id=_CAMPAIGN, commune="0801", title="Budget participatif 2027", changed_at=_OPENS
+        id=_CAMPAIGN,
+        commune="0801",
+        title="Budget participatif 2027",
+        budget=45_000_000,
+        envelopes=[],
+        changed_at=_OPENS,
     ),
     CampaignCalendarChanged(
         id=_CAMPAIGN,

@@ -4,6 +4,8 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session
 
 from services.common.app import create_app, service_cli
+from services.common.media.settings import MediaSettings
+from services.common.media.storage import storage_of
 from services.common.settings import ServiceSettings
 from services.reports import api, calendar
 from services.reports.consumers import CONSUMER
@@ -14,8 +16,6 @@ from services.reports.hotspots.service import detect_chore
 from services.reports.intake import Intake
 from services.reports.media import api as media
 from services.reports.media.service import purge_orphans
-from services.reports.media.settings import MediaSettings
-from services.reports.media.storage import storage_of
 from services.reports.ogc import api as ogc
 from services.reports.open311 import api as open311
 from services.reports.open311.cli import app as clients

@@ -9,7 +9,7 @@ from services.common.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """``PALABRE_REPORTS_…``, ``PALABRE_PUBLIC_URL``; for photos: ``media/settings.py``."""
+    """``PALABRE_REPORTS_…``, ``PALABRE_PUBLIC_URL``; photos: ``common/media/settings.py``."""
 
     name: ClassVar[str] = "reports"
 

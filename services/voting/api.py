@@ -19,7 +19,7 @@ from services.voting.errors import (
     OverBudget,
     ResultsNotPublished,
 )
-from services.voting.explain import RULE_TEXT
+from services.voting.explain import rule_text
 from services.voting.models import Election
 from services.voting.schemas import (
     Accepted,
@@ -28,6 +28,7 @@ from services.voting.schemas import (
     ElectionDetail,
     ElectionPage,
     ElectionSummary,
+    EnvelopeOut,
     Limits,
     ProjectOut,
     Results,
@@ -65,8 +66,9 @@ def get_election(election_id: UUID, session: SessionDep) -> ElectionDetail:
     return ElectionDetail(
         **_summary(found, repository.now(session)),
         limits=Limits(minimum_choices=1, maximum_cost=found.budget),
+        envelopes=[EnvelopeOut(**one) for one in found.envelopes],
         rule_definition=found.definition,
-        rule_text=RULE_TEXT,
+        rule_text=rule_text(domain.is_parted(service.envelopes_of(found.envelopes))),
         projects=[ProjectOut.model_validate(p) for p in found.projects],
     )
 

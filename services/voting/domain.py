@@ -6,7 +6,7 @@ Costs and points are whole numbers or fractions, never floats: a tie is a tie.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Literal
@@ -34,6 +34,16 @@ class Project:
     number: int
     id: str
     cost: Amount
+    envelope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A part of the budget, for which its own projects compete."""
+
+    id: str
+    name: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +56,17 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One project's turn: ``remaining`` is the money left when it came."""
+    """One project's turn: ``remaining`` is the money left when it came.
+
+    Of a parted budget: its ``rank`` and the money left are those of its ``envelope``.
+    """
 
     project: Project
     rank: int
     votes: Amount
     remaining: Amount
     outcome: Outcome
+    envelope: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +141,51 @@ def greedy(
 RULES = {"greedy": greedy}
 
 
-def definition(rule: str, ballot_type: str, budget: int, projects: Iterable[Project]) -> str:
+def is_parted(envelopes: Sequence[Envelope]) -> bool:
+    """Tell whether a budget is counted in parts: one envelope, or none, is the whole of it."""
+    return len(envelopes) > 1
+
+
+def tally(
+    rule: str,
+    projects: Sequence[Project],
+    ballots: Iterable[Ballot],
+    budget: Amount,
+    envelopes: Sequence[Envelope] = (),
+) -> Result:
+    """Apply a rule to each envelope's projects and amount, in the envelopes' order.
+
+    With one envelope or none the budget is one. No money goes from one envelope to another.
+    """
+    if not is_parted(envelopes):
+        return RULES[rule](projects, ballots, budget)
+    given = list(ballots)
+    rounds: list[Round] = []
+    for envelope in envelopes:
+        inside = [p for p in projects if p.envelope == envelope.id]
+        numbers = {p.number for p in inside}
+        own = (
+            Ballot(tuple((n, points) for n, points in b.points if n in numbers), b.weight)
+            for b in given
+        )
+        result = RULES[rule](inside, own, envelope.amount)
+        rounds += [replace(one, envelope=envelope) for one in result.rounds]
+    return Result(budget, tuple(rounds))
+
+
+def definition(
+    rule: str,
+    ballot_type: str,
+    budget: int,
+    projects: Iterable[Project],
+    envelopes: Sequence[Envelope] = (),
+) -> str:
     """Return as canonical JSON everything but the ballots that decides the outcome.
 
     Keys sorted, no spaces, integers only: the text RFC 8785 gives. See :func:`fingerprint`.
+    Envelopes are said where there are two or more, in the order of the count.
     """
+    in_parts = is_parted(envelopes)
     said: dict[str, Any] = {
         "rule": rule,
         "order": ORDER,
@@ -141,9 +195,12 @@ def definition(rule: str, ballot_type: str, budget: int, projects: Iterable[Proj
         "budget": budget,
         "projects": [
             {"number": p.number, "id": p.id, "cost": p.cost}
+            | ({"envelope": p.envelope} if in_parts else {})
             for p in sorted(projects, key=lambda p: p.number)
         ],
     }
+    if in_parts:
+        said["envelopes"] = [{"id": e.id, "amount": e.amount} for e in envelopes]
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -163,15 +220,28 @@ def window(state: str, opens_at: datetime, closes_at: datetime, now: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why choices are no ballot; ``place`` is the index of the choice at fault, if it is one."""
+    """Why choices are no ballot; ``place`` is the index of the choice at fault, if it is one.
+
+    ``total`` is what the choices cost together, those in ``envelope`` where it is one's.
+    """
 
     kind: FaultKind
     place: int | None = None
     total: int = 0
+    envelope: Envelope | None = None
 
 
-def fault(choices: Sequence[str], costs: Mapping[str, int], budget: int) -> Fault | None:
-    """Return the first reason why ``choices`` (project ids) are no approval ballot."""
+def fault(
+    choices: Sequence[str],
+    costs: Mapping[str, int],
+    budget: int,
+    envelopes: Sequence[Envelope] = (),
+    inside: Mapping[str, str | None] | None = None,
+) -> Fault | None:
+    """Return the first reason why ``choices`` (project ids) are no approval ballot.
+
+    ``inside`` gives the envelope of each project, where the budget is parted.
+    """
     if not choices:
         return Fault("empty")
     seen: set[str] = set()
@@ -181,5 +251,10 @@ def fault(choices: Sequence[str], costs: Mapping[str, int], budget: int) -> Faul
         if choice in seen:
             return Fault("repeated", place)
         seen.add(choice)
+    if inside and is_parted(envelopes):
+        for envelope in envelopes:
+            total = sum(costs[choice] for choice in choices if inside[choice] == envelope.id)
+            if total > envelope.amount:
+                return Fault("over_budget", total=total, envelope=envelope)
     total = sum(costs[choice] for choice in choices)
     return Fault("over_budget", total=total) if total > budget else None

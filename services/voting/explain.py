@@ -19,6 +19,19 @@ RULE_TEXT = {
     ),
 }
 
+#: What is said besides where the budget is parted.
+_PARTED_TEXT = {
+    "fr": "Chaque enveloppe est comptée à part, avec son propre montant.",
+    "en": "Each envelope is counted by itself, with its own amount.",
+}
+
+
+def rule_text(parted: bool) -> dict[str, str]:
+    """Return the tie rule in words, by language; ``parted``: the budget has envelopes."""
+    if not parted:
+        return RULE_TEXT
+    return {language: f"{said} {_PARTED_TEXT[language]}" for language, said in RULE_TEXT.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -30,22 +43,34 @@ class Sentence:
 
 def sentences(result: Result) -> dict[int, Sentence]:
     """Return each project's reason by its number."""
-    return {r.project.number: _sentence(r, result.rounds) for r in result.rounds}
+    return {
+        r.project.number: _sentence(r, [o for o in result.rounds if o.envelope == r.envelope])
+        for r in result.rounds
+    }
 
 
 def _sentence(round_: Round, rounds: Sequence[Round]) -> Sentence:
+    """Say why; ``rounds`` are those that compete for the same money."""
     votes, rank = round_.votes, round_.rank
     cost, left = round_.project.cost, round_.remaining
     if round_.outcome == "too_few_votes":
         return Sentence("Non financé : aucune voix.", "Not funded: no votes.")
     plural = "vote" if votes == 1 else "votes"
-    standing = (f"{_fr(votes)} voix (rang {rank})", f"{_en(votes)} {plural} (rank {rank})")
+    of_fr = of_en = there_fr = there_en = ""
+    if round_.envelope:
+        name = round_.envelope.name
+        of_fr, of_en = f" de l’enveloppe « {name} »", f" in the envelope “{name}”"
+        there_fr, there_en = " dans cette enveloppe", " in this envelope"
+    standing = (
+        f"{_fr(votes)} voix (rang {rank}{of_fr})",
+        f"{_en(votes)} {plural} (rank {rank}{of_en})",
+    )
     if round_.outcome == "funded":
         return Sentence(
             f"Financé : {standing[0]}, et son coût de {_fr(cost)} FCFA tenait dans les "
-            f"{_fr(left)} FCFA encore disponibles.",
+            f"{_fr(left)} FCFA encore disponibles{there_fr}.",
             f"Funded: {standing[1]}, and its cost of {_en(cost)} FCFA fitted in the "
-            f"{_en(left)} FCFA still available.",
+            f"{_en(left)} FCFA still available{there_en}.",
         )
     ahead = [
         r.project.number
@@ -64,9 +89,9 @@ def _sentence(round_: Round, rounds: Sequence[Round]) -> Sentence:
         )
     return Sentence(
         f"Non financé : {standing[0]}, mais il coûte {_fr(cost)} FCFA et il ne restait que "
-        f"{_fr(left)} FCFA à son tour.{fr}",
+        f"{_fr(left)} FCFA{there_fr} à son tour.{fr}",
         f"Not funded: {standing[1]}, but it costs {_en(cost)} FCFA and only {_en(left)} FCFA "
-        f"were left at its turn.{en}",
+        f"were left{there_en} at its turn.{en}",
     )
 
 

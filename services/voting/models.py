@@ -35,6 +35,8 @@ class Election(Base):
     state: Mapped[State] = mapped_column(Text)
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(True))
     version: Mapped[int]
+    #: In their order: id, name and amount (FCFA) of each; empty or one: the budget is not parted.
+    envelopes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     results: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     projects: Mapped[list["BallotProject"]] = relationship(order_by="BallotProject.number")
@@ -55,6 +57,7 @@ class BallotProject(Base):
     arrondissement: Mapped[str | None]
     lon: Mapped[float | None]
     lat: Mapped[float | None]
+    envelope: Mapped[UUID | None]
 
 
 class CastBallot(Base):

@@ -22,8 +22,9 @@ _SHARE = text(f"SELECT pg_advisory_xact_lock_shared({_POLL})")
 _OWN = text(f"SELECT pg_advisory_xact_lock({_POLL})")
 
 _BOOTH = text("""
-    SELECT e.state, e.budget, e.opens_at, e.closes_at, clock_timestamp() AS now,
-        (SELECT coalesce(jsonb_object_agg(p.id, jsonb_build_array(p.number, p.cost)), '{}')
+    SELECT e.state, e.budget, e.envelopes, e.opens_at, e.closes_at, clock_timestamp() AS now,
+        (SELECT coalesce(
+            jsonb_object_agg(p.id, jsonb_build_array(p.number, p.cost, p.envelope)), '{}')
          FROM projects p
          WHERE p.election_id = e.id AND p.id = ANY(CAST(:choices AS uuid[]))) AS projects
     FROM elections e WHERE e.id = :election
@@ -52,6 +53,11 @@ _MERGED = text(
     "SELECT choices, count(*) FROM ballots WHERE election_id = :election "
     "GROUP BY choices ORDER BY choices"
 )
+# A close that owns the row is waited for; then there is nothing left to prolong.
+_PROLONG = text("""
+    UPDATE elections SET closes_at = :closes_at
+    WHERE campaign = :campaign AND state = 'open' AND closes_at < :closes_at
+""")
 
 #: The tables that must not be joined, and what the close keeps of each.
 _SECRET = {
@@ -64,14 +70,18 @@ _SECRET = {
 
 @dataclass(frozen=True, slots=True)
 class Booth:
-    """What a vote is checked against; ``projects``: (number, cost) of the chosen ids that exist."""
+    """What a vote is checked against.
+
+    ``projects``: number, cost and envelope of the chosen ids that exist.
+    """
 
     state: State
     budget: int
+    envelopes: list[dict[str, Any]]
     opens_at: datetime
     closes_at: datetime
     now: datetime
-    projects: dict[str, tuple[int, int]]
+    projects: dict[str, tuple[int, int, str | None]]
 
 
 def enter_booth(session: Session, election: UUID, choices: Sequence[UUID]) -> Booth | None:
@@ -149,6 +159,11 @@ def add_election(
 def get(session: Session, election: UUID) -> Election | None:
     """Return an election."""
     return session.get(Election, election)
+
+
+def prolong(session: Session, campaign: UUID, closes_at: datetime) -> None:
+    """Let the open election of a campaign end later; never earlier."""
+    session.execute(_PROLONG, {"campaign": campaign, "closes_at": closes_at})
 
 
 def now(session: Session) -> datetime:

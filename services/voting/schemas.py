@@ -28,6 +28,14 @@ class Accepted(BaseModel):
     accepted_at: datetime = Field(description="only the hour")
 
 
+class EnvelopeOut(BaseModel):
+    """A part of the budget (FCFA), for which its own projects compete."""
+
+    id: UUID
+    name: str
+    amount: int
+
+
 class ProjectOut(BaseModel):
     """A project as it stands on the ballot."""
 
@@ -42,6 +50,7 @@ class ProjectOut(BaseModel):
     arrondissement: str | None
     lon: float | None
     lat: float | None
+    envelope: UUID | None
 
 
 class Limits(BaseModel):
@@ -72,9 +81,13 @@ class ElectionSummary(BaseModel):
 
 
 class ElectionDetail(ElectionSummary):
-    """One election; ``rule_hash`` is the SHA-256 of ``rule_definition`` as it is written here."""
+    """One election; ``rule_hash`` is the SHA-256 of ``rule_definition`` as it is written here.
+
+    Where there are two ``envelopes`` or more, a ballot may cost in each what it holds.
+    """
 
     limits: Limits
+    envelopes: list[EnvelopeOut]
     rule_definition: str
     rule_text: dict[str, str]
     projects: list[ProjectOut]
@@ -88,7 +101,10 @@ class ElectionPage(BaseModel):
 
 
 class ProjectResultOut(BaseModel):
-    """How a project ended and why; ``remaining`` is the money left when its turn came."""
+    """How a project ended and why; ``remaining`` is the money left when its turn came.
+
+    Where the budget has several envelopes, ``rank`` and ``remaining`` are those of its envelope.
+    """
 
     id: UUID
     ref: str
@@ -100,12 +116,16 @@ class ProjectResultOut(BaseModel):
     remaining: int
     outcome: Outcome
     funded: bool
+    envelope: UUID | None = None
     sentence: str
     sentence_en: str
 
 
 class Results(BaseModel):
-    """The published count; projects and ``winners`` in the order of the count."""
+    """The published count; projects and ``winners`` in the order of the count.
+
+    That is by envelope where the budget has several.
+    """
 
     election: UUID
     campaign: UUID
@@ -116,6 +136,7 @@ class Results(BaseModel):
     rule_text: dict[str, str]
     budget: int
     total_cost: int
+    envelopes: list[EnvelopeOut] = []
     turnout: int
     winners: list[UUID]
     projects: list[ProjectResultOut]

@@ -35,10 +35,10 @@ from services.voting.events import (
     ProjectResult,
     ResultsPublished,
 )
-from services.voting.explain import RULE_TEXT, sentences
+from services.voting.explain import rule_text, sentences
 from services.voting.models import Election
 from services.voting.repository import Booth
-from services.voting.schemas import Accepted, ProjectResultOut, Results
+from services.voting.schemas import Accepted, EnvelopeOut, ProjectResultOut, Results
 from services.voting.settings import Settings
 
 SOURCE = Settings.name
@@ -85,12 +85,14 @@ def open_election(
     opens_at: datetime,
     closes_at: datetime,
     projects: Sequence[dict[str, Any]],
+    envelopes: Sequence[dict[str, Any]] = (),
     traceparent: str = "",
 ) -> bool:
     """Make the election of a frozen campaign and pin its rule; False when there is one already."""
     new = election_id(campaign)
-    counted = [domain.Project(p["number"], str(p["id"]), p["cost"]) for p in projects]
-    definition = domain.definition(rule, ballot_type, budget, counted)
+    counted = [_counted(p["number"], p["id"], p["cost"], p.get("envelope")) for p in projects]
+    parts = envelopes_of(envelopes)
+    definition = domain.definition(rule, ballot_type, budget, counted, parts)
     said = ElectionOpened(
         id=new,
         campaign=campaign,
@@ -102,12 +104,31 @@ def open_election(
         opens_at=opens_at,
         closes_at=closes_at,
     )
-    values = {**said.model_dump(), "title": title, "definition": definition}
+    values = {
+        **said.model_dump(),
+        "title": title,
+        "definition": definition,
+        "envelopes": list(envelopes),
+    }
     if not repository.add_election(session, {**values, "state": "open", "version": 1}, projects):
         log.warning("campaign %s was frozen again: its election stays as it is", campaign)
         return False
     outbox.append(session, [new_event(SOURCE, new, commune, 1, said, traceparent)])
     return True
+
+
+def envelopes_of(stored: Sequence[dict[str, Any]]) -> list[domain.Envelope]:
+    """Return an election's envelopes as they are counted, in their order."""
+    return [domain.Envelope(str(e["id"]), e["name"], e["amount"]) for e in stored]
+
+
+def _counted(number: int, id_: UUID, cost: int, envelope: UUID | None) -> domain.Project:
+    return domain.Project(number, str(id_), cost, str(envelope) if envelope else None)
+
+
+def prolong(session: Session, campaign: UUID, closes_at: datetime) -> None:
+    """Let the open election of a campaign, if there is one, end later; never earlier."""
+    repository.prolong(session, campaign, closes_at)
 
 
 def get_election(session: Session, election: UUID) -> Election:
@@ -184,12 +205,23 @@ def vote(
 def _numbers(booth: Booth, choices: Sequence[UUID]) -> list[int]:
     """Return the numbers of the chosen projects in order, or raise what is wrong with them."""
     ids = [str(choice) for choice in choices]
-    costs = {name: cost for name, (_, cost) in booth.projects.items()}
-    fault = domain.fault(ids, costs, booth.budget)
+    costs = {name: cost for name, (_, cost, _) in booth.projects.items()}
+    inside = {name: envelope for name, (_, _, envelope) in booth.projects.items()}
+    fault = domain.fault(ids, costs, booth.budget, envelopes_of(booth.envelopes), inside)
     if fault is None:
         return sorted(booth.projects[name][0] for name in ids)
     error, detail = _FAULTS[fault.kind]
     place = "" if fault.place is None else f"/{fault.place}"
+    if fault.envelope:
+        part = fault.envelope
+        raise error(
+            f"These projects cost {fault.total} FCFA; the envelope {part.name} holds "
+            f"{part.amount} FCFA.",
+            f"/choices{place}",
+            total=fault.total,
+            budget=part.amount,
+            envelope={"id": part.id, "name": part.name},
+        )
     sums = {"total": fault.total, "budget": booth.budget} if fault.total else {}
     raise error(detail.format(**sums), f"/choices{place}", **sums)
 
@@ -242,12 +274,15 @@ def close(session: Session, election: UUID, agent: Principal) -> Results:
 def _count(session: Session, election: Election, *, turnout: int, now: datetime) -> Results:
     """Apply the pinned rule to the ballots."""
     known = {p.number: p for p in election.projects}
-    projects = [domain.Project(p.number, str(p.id), p.cost) for p in known.values()]
-    pinned = domain.definition(election.rule, election.ballot_type, election.budget, projects)
+    projects = [_counted(p.number, p.id, p.cost, p.envelope) for p in known.values()]
+    parts = envelopes_of(election.envelopes)
+    pinned = domain.definition(
+        election.rule, election.ballot_type, election.budget, projects, parts
+    )
     if domain.fingerprint(pinned) != election.rule_hash:
         raise RuntimeError(f"election {election.id} is not what was pinned when it opened")
     ballots = repository.merged_ballots(session, election.id)
-    result = domain.RULES[election.rule](projects, ballots, election.budget)
+    result = domain.tally(election.rule, projects, ballots, election.budget, parts)
     said = sentences(result)
     return Results(
         election=election.id,
@@ -256,9 +291,10 @@ def _count(session: Session, election: Election, *, turnout: int, now: datetime)
         title=election.title,
         rule=election.rule,
         rule_hash=election.rule_hash,
-        rule_text=RULE_TEXT,
+        rule_text=rule_text(domain.is_parted(parts)),
         budget=election.budget,
         total_cost=int(result.total_cost),
+        envelopes=[EnvelopeOut(**one) for one in election.envelopes],
         turnout=turnout,
         winners=[known[p.number].id for p in result.winners],
         projects=[
@@ -273,6 +309,7 @@ def _count(session: Session, election: Election, *, turnout: int, now: datetime)
                 remaining=int(r.remaining),
                 outcome=r.outcome,
                 funded=r.outcome == "funded",
+                envelope=known[r.project.number].envelope,
                 sentence=said[r.project.number].fr,
                 sentence_en=said[r.project.number].en,
             )

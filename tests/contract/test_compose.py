@@ -16,8 +16,8 @@ from infra.launcher.environment import SECRETS, prepare
 from infra.launcher.table import PROCESSES, processes
 from infra.postgres.cluster import OWNER, SETTINGS
 from services.accounts.settings import Settings as AccountsSettings
+from services.common.media.settings import MediaSettings
 from services.proposals.settings import Settings as ProposalsSettings
-from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings as ReportsSettings
 from services.voting.settings import Settings as VotingSettings
 

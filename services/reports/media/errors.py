@@ -1,18 +1,6 @@
-"""What photos and voice notes may be refused for."""
+"""What voice notes may be refused for."""
 
 from services.common.problems import NotFound, TooLarge, UnsupportedType
-
-
-class NotAPhoto(UnsupportedType):
-    """The file is not a whole JPEG, PNG, WebP, HEIC or AVIF image."""
-
-    code = "not_a_photo"
-
-
-class PhotoTooLarge(TooLarge):
-    """The photo has too many bytes or pixels."""
-
-    code = "photo_too_large"
 
 
 class NotAVoiceNote(UnsupportedType):

@@ -1,22 +1,19 @@
 """Use cases of photos and voice notes. Nothing here commits: the request's session does."""
 
-import logging
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
-from services.common.problems import Unavailable
+from services.common.media import images, orphans
+from services.common.media.forms import Size
+from services.common.media.storage import Storage, Stored
 from services.reports.access import MANAGE
-from services.reports.media import domain, images, repository, voice
-from services.reports.media.domain import FORMS, Kind, Size, key_of
+from services.reports.media import domain, repository, voice
+from services.reports.media.domain import Kind
 from services.reports.media.errors import UploadNotFound
-from services.reports.media.storage import Storage, Stored
-
-log = logging.getLogger(__name__)
-
-#: Uploads deleted in one transaction.
-_BATCH = 1000
+from services.reports.media.forms import FORMS
 
 
 def keep_photo(session: Session, storage: Storage, data: bytes) -> UUID:
@@ -34,13 +31,11 @@ def _keep(
     session: Session,
     storage: Storage,
     kind: Kind,
-    files: dict[Size, bytes],
+    files: Mapping[Size, bytes],
     seconds: float | None = None,
 ) -> UUID:
-    """Keep the files first: a row always finds them."""
     upload_id = uuid4()  # not ordered by time: nobody can guess a neighbour's
-    for size, data in files.items():
-        storage.put(key_of(upload_id, kind, size), data, FORMS[kind].media_type)
+    FORMS[kind].put(storage, upload_id, files)
     repository.add(session, upload_id, kind, FORMS[kind].media_type, seconds)
     return upload_id
 
@@ -62,25 +57,15 @@ def find(
 
 def read(storage: Storage, upload_id: UUID, kind: Kind, size: Size) -> Stored:
     """Begin to read a file; :class:`UploadNotFound` when it is not there."""
-    stored = storage.open(key_of(upload_id, kind, size))
+    stored = storage.open(FORMS[kind].key(upload_id, size))
     if stored is None:
         raise UploadNotFound
     return stored
 
 
 def purge_orphans(session: Session, storage: Storage) -> int:
-    """Delete uploads that no report has named in two days, files first; return how many.
-
-    What a storage cannot delete now stays whole for the next hour.
-    """
-    gone: list[UUID] = []
-    for row in repository.claim_orphans(session, domain.UNATTACHED_KEPT, _BATCH):
-        try:
-            for size in FORMS[row.kind].sizes:
-                storage.delete(key_of(row.id, row.kind, size))
-        except (Unavailable, OSError) as error:
-            log.warning("an upload could not be deleted: %s", type(error).__name__)
-            break
-        gone.append(row.id)
+    """Delete uploads that no report has named in two days; return how many."""
+    found = repository.claim_orphans(session, domain.UNATTACHED_KEPT, orphans.BATCH)
+    gone = orphans.delete_files(storage, ((row.id, FORMS[row.kind]) for row in found))
     repository.delete(session, gone)
     return len(gone)

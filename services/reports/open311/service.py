@@ -12,15 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.common.ids import new_id
+from services.common.media import images
+from services.common.media.storage import Storage
 from services.common.problems import Conflict, NotFound
 from services.common.requests import id_or_ref
 from services.reports import domain as core
 from services.reports import reading, service
 from services.reports.errors import CommuneTooFar, ReportNotFound
-from services.reports.media import images
 from services.reports.media import service as media
-from services.reports.media.domain import PHOTO_BYTES
-from services.reports.media.storage import Storage
 from services.reports.open311 import domain, repository
 from services.reports.open311.errors import (
     BadKey,
@@ -405,12 +404,12 @@ def send(
 def keep_photo(sessions: sessionmaker[Session], storage: Storage, file: BinaryIO) -> UUID:
     """Keep a photo as an upload of its own: if no report comes of it, it is purged like them."""
     with sessions.begin() as apart:
-        return media.keep_photo(apart, storage, file.read(PHOTO_BYTES + 1))
+        return media.keep_photo(apart, storage, file.read(images.PHOTO_BYTES + 1))
 
 
 def try_photo(file: BinaryIO) -> None:
     """Refuse what :func:`keep_photo` would refuse."""
-    images.encode(file.read(PHOTO_BYTES + 1))
+    images.encode(file.read(images.PHOTO_BYTES + 1))
 
 
 def _create(session: Session, wanted: Draft, uploads: list[UUID]) -> Created:

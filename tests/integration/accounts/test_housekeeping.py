@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from services.accounts import repository
 from services.common.db import make_engine
-from services.common.housekeeping import Housekeeper
+from services.common.housekeeping import KERNEL, Housekeeper
 from tests.apps import count
 from tests.servers import Database
 
@@ -36,7 +36,7 @@ def test_old_keys_counters_codes_and_sessions_are_forgotten(fresh_database: Data
     def last(_: Session) -> None:
         done.set()
 
-    keeper = Housekeeper(sessions, [repository.purge, last], interval=60)
+    keeper = Housekeeper(sessions, [*KERNEL, repository.purge, last], interval=60)
     keeper.start()
     assert done.wait(10)
     keeper.stop()
@@ -50,7 +50,7 @@ def test_old_keys_counters_codes_and_sessions_are_forgotten(fresh_database: Data
 
 def test_a_database_that_is_away_stops_nothing() -> None:
     engine = make_engine("postgresql+psycopg2://nobody@127.0.0.1:9/none", threads=1)
-    keeper = Housekeeper(sessionmaker(engine), interval=60)
+    keeper = Housekeeper(sessionmaker(engine), KERNEL, interval=60)
     keeper.start()
     keeper.stop()
     engine.dispose()

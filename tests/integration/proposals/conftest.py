@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from services.accounts.tokens import Signer
 from services.common.auth import FixedKeys
+from services.common.media.settings import MediaSettings
 from services.proposals.main import make_app
 from services.proposals.settings import Settings
 from tests.integration.proposals.world import World, make_signer
@@ -20,11 +21,14 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 
 @pytest.fixture(scope="module")
-def world(fresh_database: Database, signer: Signer) -> Iterator[World]:
+def world(
+    fresh_database: Database, signer: Signer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
     settings = Settings(
         database_url=SecretStr(fresh_database.url("proposals")), port=8003, env="demo"
     )
-    app = make_app(settings)
+    folder = tmp_path_factory.mktemp("media")
+    app = make_app(settings, MediaSettings(_env_file=None, dir=folder))  # type: ignore[call-arg]
     app.state.keys = FixedKeys(signer.jwks)
     with TestClient(app) as client:
         yield World(client, app.state.engine, signer)

@@ -195,10 +195,23 @@ def test_nobody_won_is_a_result_too(world: World) -> None:
     assert (counts["funded"], counts["not_funded"]) == (0, 2)
 
 
+def act(
+    world: World, proposal: str, what: str, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    """Write to the work of a proposal."""
+    ref = world.client.get(f"/api/v1/proposals/{proposal}").json()["work"]
+    answer = world.client.post(f"/api/v1/works/{ref}/{what}", json=body, headers=headers)
+    assert answer.status_code in (200, 201), answer.text
+
+
 def test_works_end_the_campaign(world: World) -> None:
     campaign, (first, *_) = frozen(world)
     deliver(world, results(campaign["id"], [first["id"]]))
     world.enter(campaign["id"], "works", world.agent())
-    closed = world.enter(campaign["id"], "closed", world.agent())
+    agent = world.agent()
+    for status in ("tendering", "under_way"):
+        act(world, first["id"], "status", {"status": status, "note": "Suite."}, agent)
+    act(world, first["id"], "completion", {"note": "Livré."}, agent)
+    closed = world.enter(campaign["id"], "closed", agent)
     assert closed["allowed"] == []
     assert UUID(closed["id"])

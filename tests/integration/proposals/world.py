@@ -18,8 +18,8 @@ from services.accounts.tokens import Signer
 
 COTONOU = "0801"
 AGENT = ("campaigns.manage", "proposals.review", "works.manage", "works.spend")
-#: What a refused request may leave behind: how often somebody tried.
-COUNTERS = {"rate_counters"}
+#: What a refused request or event may leave behind: that somebody tried.
+COUNTERS = {"rate_counters", "dead_letters", "inbox"}
 
 
 def make_signer(path: Path) -> Signer:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from services.common.media.settings import MediaSettings
 from services.reports.main import make_app
-from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings
 from tests.apps import Tokens
 from tests.servers import Database

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 from fastapi import FastAPI
 
+from services.common.media.settings import MediaSettings
 from services.reports.main import make_app
-from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings
 from tests.apps import Tokens, rows
 from tests.servers import Database

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from services.common.ids import new_id, new_ref
+from services.common.media.settings import MediaSettings
 from services.reports.main import make_app as make_service
-from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings
 from tests.apps import Tokens
 from tests.servers import Database

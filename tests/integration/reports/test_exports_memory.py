@@ -26,7 +26,7 @@ import sys, tempfile
 from pathlib import Path
 import uvicorn
 from services.reports.main import make_app
-from services.reports.media.settings import MediaSettings
+from services.common.media.settings import MediaSettings
 from services.reports.settings import Settings
 
 settings = Settings(_env_file=None, database_url=sys.argv[1], secret="secret")

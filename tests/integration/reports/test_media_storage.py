@@ -10,14 +10,15 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from services.common.media.forms import photos
+from services.common.media.settings import MediaSettings
+from services.common.media.storage import DiskStorage, S3Storage, Storage, Stored, storage_of
 from services.common.problems import Unavailable
-from services.reports.media.domain import key_of
-from services.reports.media.settings import MediaSettings
-from services.reports.media.storage import DiskStorage, S3Storage, Storage, Stored, storage_of
 
 pytestmark = pytest.mark.integration
 
-KEY = key_of(UUID(int=7), "photo", "full")
+PHOTO = photos("reports")
+KEY = PHOTO.key(UUID(int=7), "full")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_deleting_what_is_not_there_is_nothing(storage: Storage) -> None:
 
 
 def test_files_do_not_meet(storage: Storage) -> None:
-    keys = [key_of(UUID(int=n), "photo", size) for n in (1, 257, 2) for size in ("full", "thumb")]
+    keys = [PHOTO.key(UUID(int=n), size) for n in (1, 257, 2) for size in PHOTO.sizes]
     for key in keys:
         storage.put(key, key.encode(), "image/jpeg")
     assert [read(storage.open(key)).decode() for key in keys] == keys
@@ -109,7 +110,7 @@ def test_a_reader_keeps_what_it_began_to_read(storage: Storage) -> None:
 
 def test_many_at_once(storage: Storage) -> None:
     def use(n: int) -> bool:
-        key = key_of(UUID(int=n), "voice", "full")
+        key = PHOTO.key(UUID(int=n), "full")
         storage.put(key, str(n).encode() * 1000, "audio/mpeg")
         whole = read(storage.open(key)) == str(n).encode() * 1000
         storage.delete(key)

@@ -15,10 +15,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.common.app import create_app
+from services.common.media.images import PHOTO_BYTES
+from services.common.media.storage import DiskStorage
+from services.common.media.transfer import read_range
 from services.common.problems import Unavailable
 from services.reports.media import domain, service
-from services.reports.media.api import BODY_LIMITS, read_range, router
-from services.reports.media.storage import DiskStorage
+from services.reports.media.api import BODY_LIMITS, router
+from services.reports.media.forms import FORMS
 from services.reports.settings import Settings
 from tests.apps import Tokens, count, rows
 from tests.media import COTONOU, COTONOU_GPS, claims, exif, heard, photo, sent
@@ -235,7 +238,7 @@ def test_a_file_that_is_lost_is_not_found(
 ) -> None:
     made = send(client, photo())["id"]
     report(made)
-    storage.delete(domain.key_of(uuid.UUID(made), "photo", "full"))
+    storage.delete(FORMS["photo"].key(uuid.UUID(made), "full"))
     assert client.get(f"{URL}/{made}").status_code == 404
     assert client.get(f"{URL}/{made}?size=thumb").status_code == 200
 
@@ -302,7 +305,7 @@ REFUSED: dict[str, tuple[str, bytes, int, str]] = {
     "PNG bomb": (URL, claims(photo(kind="PNG"), 50_000, 50_000), 413, "photo_too_large"),
     "JPEG bomb": (URL, claims(photo(), 50_000, 50_000), 413, "photo_too_large"),
     "HEIC bomb": (URL, claims(photo((64, 64), "HEIF"), 50_000, 50_000), 413, "photo_too_large"),
-    "11 MB photo": (URL, photo() + bytes(domain.PHOTO_BYTES), 413, "photo_too_large"),
+    "11 MB photo": (URL, photo() + bytes(PHOTO_BYTES), 413, "photo_too_large"),
     "20 MB photo": (URL, b"\xff\xd8" + bytes(20 * 2**20), 413, "too_large"),
     "photo as voice": (VOICE, photo(), 415, "not_a_voice_note"),
     "HTML as voice": (VOICE, b"<html>" + sent("WebM of Chrome"), 415, "not_a_voice_note"),

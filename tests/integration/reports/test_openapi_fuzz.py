@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
+from services.common.media.settings import MediaSettings
 from services.reports.main import make_app
-from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings
 from tests.apps import AGENT, Tokens
 from tests.servers import Database

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.proposals import domain
+from services.proposals.campaigns.schemas import NewCampaign
 from services.proposals.domain import PHASES, RULES, PhaseDates
-from services.proposals.schemas import NewCampaign
 
 pytestmark = pytest.mark.unit
 
@@ -33,9 +33,9 @@ def test_every_phase_but_results_is_reached_by_an_agent() -> None:
     assert reached == set(PHASES) - {"preparation", "results"}
 
 
-def test_nothing_is_open_once_the_ballot_is_frozen() -> None:
+def test_nothing_of_a_proposal_changes_once_the_ballot_is_frozen() -> None:
     for phase in PHASES[PHASES.index("vote") :]:
-        assert not RULES[phase].open_to
+        assert RULES[phase].open_to <= {"discuss", "work"}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,11 @@ def test_nothing_is_open_once_the_ballot_is_frozen() -> None:
         ("submit", {"ideas"}),
         ("review", {"ideas", "review"}),
         ("endorse", {"ideas", "review", "revision"}),
+        ("edit", {"ideas", "revision"}),
+        ("merge", {"ideas", "review"}),
+        ("reconsider", {"review", "revision"}),
+        ("discuss", set(PHASES) - {"preparation", "closed"}),
+        ("work", {"results", "works"}),
     ],
 )
 def test_what_is_open_when(action: domain.Action, phases: set[domain.Phase]) -> None:

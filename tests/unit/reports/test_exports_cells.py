@@ -9,17 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import labels
+from services.common import sheets
 from services.reports.domain import STATUSES
 from services.reports.exports.domain import (
     DESK,
+    LOCAL,
     PUBLIC,
     STATUS_NAMES,
-    cell,
     file_name,
     xml_text,
 )
 
 pytestmark = pytest.mark.unit
+
+
+def cell(value: Any) -> Any:
+    """Write a value as the files of reports do."""
+    return sheets.cell(value, LOCAL)
 
 
 @pytest.mark.parametrize(

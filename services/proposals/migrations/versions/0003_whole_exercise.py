@@ -312,6 +312,7 @@ def _talk() -> None:
             withdrawn_at timestamptz
         );
         CREATE INDEX ON comments (proposal_id, created_at, id);
+        CREATE INDEX ON comments (parent_id);
         CREATE TABLE comment_marks (
             comment_id uuid NOT NULL REFERENCES comments,
             user_id uuid NOT NULL,
@@ -347,6 +348,7 @@ def _talk() -> None:
         );
         CREATE INDEX ON moderation_log (subject_kind, subject_id, at);
         CREATE INDEX ON moderation_log (commune, at);
+        CREATE INDEX ON moderation_log (proposal_id, at);
         CREATE TABLE follows (
             proposal_id uuid NOT NULL REFERENCES proposals,
             user_id uuid NOT NULL,

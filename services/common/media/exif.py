@@ -6,12 +6,11 @@ All of it is a stranger's claim, and much of it is broken: what cannot be read w
 import math
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from PIL import ExifTags, Image
-
-from services.reports.media.domain import Offered
 
 #: What Pillow and its decoders raise for a file that is not what it says.
 BROKEN = (
@@ -30,6 +29,15 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Where (degrees, WGS 84) and when a photo was taken, as far as its EXIF says."""
+
+    lon: float | None = None
+    lat: float | None = None
+    taken_at: datetime | None = None
 
 
 def turn(image: Image.Image) -> Image.Transpose | None:

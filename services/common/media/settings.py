@@ -1,4 +1,4 @@
-"""Where photos and voice notes are kept."""
+"""Where photos, voice notes and documents are kept."""
 
 import os
 from pathlib import Path

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from services.reports.media import exif as reader
-from services.reports.media import images
-from services.reports.media.domain import Offered
+from services.common.media import exif as reader
+from services.common.media import images
+from services.common.media.exif import Offered
 from tests.media import COTONOU, COTONOU_GPS, TAG, exif, photo
 
 pytestmark = pytest.mark.unit

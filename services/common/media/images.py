@@ -2,20 +2,31 @@
 
 import io
 import warnings
+from collections.abc import Mapping
 from threading import BoundedSemaphore
 
 import pi_heif  # type: ignore[import-untyped]
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from services.reports.media import domain, exif
-from services.reports.media.domain import Offered, Size
-from services.reports.media.errors import NotAPhoto, PhotoTooLarge
+from services.common.media import exif
+from services.common.media.errors import NotAPhoto, PhotoTooLarge
+from services.common.media.exif import Offered
+from services.common.media.forms import Size
 
 # Only the picture itself: what else a HEIC holds is never decoded.
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 # What is odd about strangers' photos is no news, and must not fill a log.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+PHOTO_BYTES = 10 * 1024 * 1024
+#: A JPEG is decoded at a fraction of its size; the others whole, and a few bytes can claim much.
+PHOTO_PIXELS = 50_000_000
+PHOTO_PIXELS_WHOLE = PHOTO_PIXELS // 2
+#: A progressive JPEG has some ten scans; each costs a pass over all its pixels.
+PHOTO_SCANS = 100
+#: The longer side of each size kept, in pixels.
+SIDES: Mapping[Size, int] = {"full": 1600, "thumb": 320}
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 #: Photos decoded at once, of the many that may arrive at once: at most some 250 MB each.
@@ -29,17 +40,17 @@ def encode(data: bytes) -> dict[Size, bytes]:
 
     :class:`NotAPhoto` or :class:`PhotoTooLarge`; pixels are counted before any is decoded.
     """
-    if len(data) > domain.PHOTO_BYTES:
-        most = domain.PHOTO_BYTES // 1024 // 1024
+    if len(data) > PHOTO_BYTES:
+        most = PHOTO_BYTES // 1024 // 1024
         raise PhotoTooLarge(f"A photo may have {most} MB at most.")
     try:
         with _DECODING:
             upright = _upright(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoTooLarge(_TOO_MANY_PIXELS.format(domain.PHOTO_PIXELS // 10**6)) from None
+        raise PhotoTooLarge(_TOO_MANY_PIXELS.format(PHOTO_PIXELS // 10**6)) from None
     except (UnidentifiedImageError, *exif.BROKEN):
         raise NotAPhoto from None
-    return {size: _jpeg(upright, side) for size, side in domain.SIDES.items()}
+    return {size: _jpeg(upright, side) for size, side in SIDES.items()}
 
 
 def offered(data: bytes) -> Offered:
@@ -60,7 +71,7 @@ def _upright(data: bytes) -> Image.Image:
     most = _most_pixels(image, data)
     if image.width * image.height > most:
         raise PhotoTooLarge(_TOO_MANY_PIXELS.format(most // 10**6))
-    side = domain.SIDES["full"]
+    side = SIDES["full"]
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     turn = exif.turn(image)
     plain = _srgb(image)
@@ -74,14 +85,14 @@ def _most_pixels(image: Image.Image, data: bytes) -> int:
     fill six bytes a pixel, and each scan goes over all of them.
     """
     if image.format not in ("JPEG", "MPO"):
-        return domain.PHOTO_PIXELS_WHOLE
+        return PHOTO_PIXELS_WHOLE
     at = 2
     while data[at : at + 1] == b"\xff" and data[at + 1] != 0xDA:
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    if data.count(b"\xff\xda", at) > domain.PHOTO_SCANS:
+    if data.count(b"\xff\xda", at) > PHOTO_SCANS:
         raise PhotoTooLarge("A photo may not have so many scans.")
     in_one = "progressive" not in image.info and data[at + 4] == len(image.getbands())
-    return domain.PHOTO_PIXELS if in_one else domain.PHOTO_PIXELS_WHOLE
+    return PHOTO_PIXELS if in_one else PHOTO_PIXELS_WHOLE
 
 
 def _srgb(image: Image.Image) -> Image.Image:

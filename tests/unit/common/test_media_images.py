@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageOps
 
+from services.common.media import images
+from services.common.media.errors import NotAPhoto, PhotoTooLarge
+from services.common.media.exif import Offered
+from services.common.media.forms import Size
 from services.common.problems import DomainError
-from services.reports.media import domain, images
-from services.reports.media.errors import NotAPhoto, PhotoTooLarge
 from tests.media import (
     COTONOU,
     COTONOU_GPS,
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.unit
 KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 
 
-def shown(data: bytes, size: domain.Size = "full") -> Image.Image:
+def shown(data: bytes, size: Size = "full") -> Image.Image:
     image = Image.open(io.BytesIO(images.encode(data)[size]))
     assert image.format == "JPEG"
     return image
@@ -161,7 +163,7 @@ def test_a_photo_of_forty_eight_megapixels_in_one_scan_is_taken() -> None:
 def test_what_is_no_whole_photo_is_refused(data: bytes) -> None:
     with pytest.raises(NotAPhoto):
         images.encode(data)
-    assert images.offered(data) == domain.Offered()
+    assert images.offered(data) == Offered()
 
 
 def test_what_follows_a_photo_is_left_behind() -> None:
@@ -183,7 +185,7 @@ def test_what_follows_a_photo_is_left_behind() -> None:
         claims(photo((64, 64), "HEIF"), 6_000, 5_000),
         photo((6000, 5000), "WEBP"),
         many_scans(150),
-        b"\xff\xd8" + bytes(domain.PHOTO_BYTES),
+        b"\xff\xd8" + bytes(images.PHOTO_BYTES),
     ],
     ids=[
         "JPEG 50,000", "progressive 30 Mpx", "one colour a scan", "PNG 50,000",
@@ -203,8 +205,8 @@ def test_a_heic_whose_picture_is_larger_than_it_says_is_refused() -> None:
 MEASURE = """
 import re, sys
 from pathlib import Path
+from services.common.media import images
 from services.common.problems import DomainError
-from services.reports.media import images
 from tests.media import photo
 images.encode(photo()), images.encode(photo((64, 64), "HEIF"))
 data = open(sys.argv[1], "rb").read()
@@ -286,4 +288,4 @@ def test_no_bytes_crash_the_photo_reader(data: bytes) -> None:
     for head in heads:
         with pytest.raises(DomainError):
             images.encode(head + data)
-        assert images.offered(head + data) == domain.Offered()
+        assert images.offered(head + data) == Offered()

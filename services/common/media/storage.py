@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from services.common.media.settings import MediaSettings
 from services.common.problems import Unavailable
-from services.reports.media.settings import MediaSettings
 
 _KEY = re.compile(r"[a-z0-9]+(/[a-z0-9]+)*/[a-z0-9-]+\.[a-z0-9]+")
 
@@ -33,7 +33,7 @@ class Stored:
 
 
 class Storage(Protocol):
-    """Keeps files by key. Keys are ours (``domain.key_of``): any other is a ``ValueError``."""
+    """Keeps files by key. Keys are ours (``Form.key``): any other is a ``ValueError``."""
 
     def put(self, key: str, data: bytes, media_type: str) -> None:
         """Keep ``data``, whole and for good when this returns; what had the key is replaced."""

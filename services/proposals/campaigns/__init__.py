@@ -1,0 +1,1 @@
+"""Campaigns: calendar, envelopes, rules, forums, unit costs."""

@@ -1,0 +1,1 @@
+"""Endorsements, comments, abuse reports and moderation, following."""
