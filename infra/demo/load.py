@@ -7,49 +7,34 @@ application itself makes. The same seed gives the same places, words, costs and 
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from infra.demo import places, texts
+from infra.demo import campaigns, places, texts
+from infra.demo.campaigns import CampaignPlan, batches
 from services.accounts import repository as accounts_repository
 from services.accounts import service as accounts
+from services.accounts.domain import PERMISSIONS
 from services.accounts.settings import Settings as AccountsSettings
 from services.common.auth import Principal
 from services.common.db import make_engine, make_sessions
 from services.common.settings import ServiceSettings
-from services.proposals import service as proposals
-from services.proposals.domain import PHASES, Phase
-from services.proposals.schemas import NewCampaign, NewProposal, NewReview
 from services.proposals.settings import Settings as ProposalsSettings
 from services.reports import service as reports
 from services.reports.hotspots import service as hotspots
 from services.reports.schemas import NewReport, StatusUpdate
 from services.reports.settings import Settings as ReportsSettings
-from services.voting import repository as voting_repository
-from services.voting import service as voting
 from services.voting.settings import Settings as VotingSettings
 
 SEED = 2027
-AGENT = frozenset({"reports.manage", "campaigns.manage", "proposals.review", "elections.manage"})
+AGENT = PERMISSIONS["agent"]
 #: How long to wait for what other services do with an event, in seconds.
 PATIENCE = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignPlan:
-    """One campaign and how far it has come."""
-
-    title: str
-    budget: int
-    phase: Phase
-    proposals: int = 0
-    ballots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +55,7 @@ PLAN: tuple[CommunePlan, ...] = (
         (
             CampaignPlan("Budget participatif 2025", 45_000_000, "closed", 10, 110),
             CampaignPlan("Budget participatif 2026", 55_000_000, "works", 12, 140),
-            CampaignPlan("Budget participatif 2027", 65_000_000, "vote", 14, 160),
+            CampaignPlan("Budget participatif 2027", 65_000_000, "vote", 16, 160, "arrondissement"),
         ),
     ),
     CommunePlan(
@@ -78,7 +63,7 @@ PLAN: tuple[CommunePlan, ...] = (
         (
             CampaignPlan("Budget participatif 2026", 40_000_000, "results", 11, 120),
             CampaignPlan("Budget des jeunes 2027", 12_000_000, "revision", 7),
-            CampaignPlan("Budget participatif 2027", 42_000_000, "ideas", 9),
+            CampaignPlan("Budget participatif 2027", 42_000_000, "ideas", 11, 0, "theme"),
         ),
     ),
     CommunePlan(
@@ -120,7 +105,7 @@ class Demo:
             agent = Principal(uuid.uuid4(), {plan.code: AGENT})
             self.load_reports(plan, town, agent)
             for campaign in plan.campaigns:
-                self.load_campaign(campaign, town, agent)
+                campaigns.Exercise(self, campaign, town, agent).load()
             self.say(f"{town.name}: {plan.reports} reports, {len(plan.campaigns)} campaigns")
         with self.reports.begin() as session:
             hotspots.detect(session, datetime.now(UTC))
@@ -132,7 +117,7 @@ class Demo:
     def load_reports(self, plan: CommunePlan, town: places.Town, agent: Principal) -> None:
         """Pin the commune's problems over the last months, and answer the older ones."""
         kinds = list(plan.mix)
-        for batch in _batches(range(plan.reports), 30):
+        for batch in batches(range(plan.reports), 30):
             with self.reports.begin() as session:
                 for _ in batch:
                     (kind,) = self.dice.choices(kinds, list(plan.mix.values()))
@@ -195,126 +180,6 @@ class Demo:
             said["forwarded_to"] = "SBEE"
         return StatusUpdate.model_validate(said)
 
-    def load_campaign(self, plan: CampaignPlan, town: places.Town, agent: Principal) -> None:
-        """Bring a campaign to its phase, step by step as people would."""
-        steps = PHASES[: PHASES.index(plan.phase) + 1]
-        begun = self.now - timedelta(days=21 * (len(steps) - 1) + 2)
-        with self.proposals.begin() as session:
-            new = NewCampaign.model_validate(
-                {
-                    "commune": town.code,
-                    "title": plan.title,
-                    "budget": plan.budget,
-                    "phases": planned(begun),
-                }
-            )
-            campaign = proposals.create_campaign(session, agent, new, at=begun).id
-        submitted: list[UUID] = []
-        for number, phase in enumerate(steps[1:], 1):
-            at = begun + timedelta(days=21 * number)
-            if phase != "results":  # the published count leads there
-                with self.proposals.begin() as session:
-                    self.enter(session, agent, campaign, phase, at)
-            if phase == "ideas":
-                submitted = self.submit(plan, town, campaign, at)
-            elif phase == "review":
-                whole = plan.phase != "review"
-                self.review(agent, submitted, plan.budget, at, share=1.0 if whole else 0.6)
-            elif phase == "vote":
-                self.vote(plan, campaign, agent)
-
-    def enter(
-        self, session: Session, agent: Principal, campaign: UUID, phase: Phase, at: datetime
-    ) -> None:
-        """Take the next step; the vote itself is now."""
-        moment = None if phase in ("vote", "works", "closed") else at
-        proposals.change_phase(session, agent, campaign, phase, at=moment)
-
-    def submit(
-        self, plan: CampaignPlan, town: places.Town, campaign: UUID, at: datetime
-    ) -> list[UUID]:
-        """Submit the campaign's proposals, with endorsements."""
-        found: list[UUID] = []
-        fitting = [p for p in texts.PROJECTS if p[4] <= plan.budget * 0.6]
-        chosen = self.dice.sample(fitting, min(plan.proposals, len(fitting)))
-        with self.proposals.begin() as session:
-            for title, need, theme, shape, cost in chosen:
-                spot = places.anywhere(town, self.dice)
-                moment = at + timedelta(hours=self.dice.uniform(4, 40))
-                body = {
-                    "campaign": str(campaign),
-                    "title": title,
-                    "description": need,
-                    "theme": theme,
-                    "geometry": places.geometry(spot, shape, self.dice),
-                    "estimated_cost": cost,
-                }
-                made = proposals.submit(
-                    session, uuid.uuid4(), NewProposal.model_validate(body), at=moment
-                )
-                found.append(made.id)
-                for _ in range(int(self.dice.expovariate(1 / 8))):
-                    proposals.endorse(session, made.id, uuid.uuid4())
-        return found
-
-    def review(
-        self,
-        agent: Principal,
-        submitted: Sequence[UUID],
-        budget: int,
-        at: datetime,
-        *,
-        share: float,
-    ) -> None:
-        """Review a share of the proposals; one in eight or so cannot be done."""
-        with self.proposals.begin() as session:
-            for proposal in submitted[: round(len(submitted) * share)]:
-                outcome, reason = self.dice.choices(texts.REVIEWS, (5, 4, 2, 1.5))[0]
-                asked = proposals.get_proposal(session, proposal).estimated_cost or 0
-                cost = round(asked * self.dice.uniform(0.92, 1.12), -5)
-                body = {"outcome": outcome, "reason": reason, "cost": min(int(cost), budget)}
-                moment = at + timedelta(hours=self.dice.uniform(5, 60))
-                proposals.review(
-                    session, agent, proposal, NewReview.model_validate(body), at=moment
-                )
-
-    def vote(self, plan: CampaignPlan, campaign: UUID, agent: Principal) -> None:
-        """Cast ballots in the election that the freeze opened; close it unless it goes on."""
-        election = voting.election_id(campaign)
-        self.wait_for(
-            lambda session: voting_repository.get(session, election) is not None,
-            self.voting,
-            f"the election of {plan.title}",
-        )
-        with self.voting.begin() as session:
-            costs = {p.id: p.cost for p in voting.get_election(session, election).projects}
-        favour = {project: self.dice.paretovariate(1.2) for project in costs}
-        secret = self.voting_settings.secret.get_secret_value()
-        for batch in _batches(range(plan.ballots), 40):
-            with self.voting.begin() as session:
-                for _ in batch:
-                    choices = self.choices(costs, favour, plan.budget)
-                    voting.vote(session, secret, uuid.uuid4(), election, choices)
-        if plan.phase == "vote":
-            return
-        with self.voting.begin() as session:
-            voting.close(session, election, agent)
-        self.wait_for(
-            lambda session: proposals.get_campaign(session, campaign, None).phase == "results",
-            self.proposals,
-            f"the results of {plan.title}",
-        )
-
-    def choices(self, costs: dict[UUID, int], favour: dict[UUID, float], budget: int) -> list[UUID]:
-        """Draw one person's ballot: a few favourites that fit the budget together."""
-        left, chosen = budget, []
-        order = sorted(costs, key=lambda p: self.dice.random() ** (1 / favour[p]), reverse=True)
-        for project in order[: self.dice.randint(1, 5)]:
-            if costs[project] <= left:
-                left -= costs[project]
-                chosen.append(project)
-        return chosen
-
     def wait_for(
         self, holds: Callable[[Session], bool], sessions: sessionmaker[Session], what: str
     ) -> None:
@@ -328,18 +193,6 @@ class Demo:
         raise TimeoutError(f"{what} did not come: do the services consume events?")
 
 
-def planned(begun: datetime) -> list[dict[str, str]]:
-    """Return a calendar of three weeks a phase."""
-    return [
-        {
-            "phase": phase,
-            "opens_at": (begun + timedelta(days=21 * n)).isoformat(),
-            "closes_at": (begun + timedelta(days=21 * (n + 1))).isoformat(),
-        }
-        for n, phase in enumerate(PHASES)
-    ]
-
-
 def _sessions(settings: ServiceSettings) -> sessionmaker[Session]:
     return make_sessions(make_engine(settings.database_url.get_secret_value(), threads=1))
 
@@ -349,11 +202,6 @@ def _timed(say: Callable[[str], None]) -> Iterator[None]:
     started = time.monotonic()
     yield
     say(f"demonstration loaded in {time.monotonic() - started:.1f} s")
-
-
-def _batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def load(say: Callable[[str], None]) -> None:

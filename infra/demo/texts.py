@@ -1,6 +1,8 @@
 """What people of the demonstration write: French, plain, of no one in particular."""
 
 from collections.abc import Mapping
+from random import Random
+from typing import Literal
 
 #: category → problems as a citizen would say them.
 PROBLEMS: Mapping[str, tuple[str, ...]] = {
@@ -158,3 +160,81 @@ REVIEWS: tuple[tuple[str, str], ...] = (
     ("feasible_with_changes", "Faisable en déplaçant l'ouvrage de vingt mètres, hors emprise."),
     ("not_feasible", "Le terrain est privé et le propriétaire ne cède pas."),
 )
+
+CAMPAIGN = (
+    "Chaque habitant peut proposer un projet pour son quartier. Les services techniques étudient "
+    "tout, les habitants votent, et chaque franc dépensé est publié ici."
+)
+EARLY = "Toutes les contributions attendues ont été reçues."
+FORUM_PLACE = "Maison du peuple"
+MERGE = "Ces deux projets se complètent : réunis, ils coûteront moins cher."
+
+BENEFICIARIES: tuple[str, ...] = (
+    "Les vendeuses du marché et leurs clients",
+    "Environ 350 élèves et leurs maîtres",
+    "Les habitants de trois quartiers",
+    "Les femmes et les enfants qui cherchent l'eau",
+)
+#: Names that people chose to be shown under: first names and groups of nobody in particular.
+AUTHORS: tuple[str, ...] = (
+    "Afi",
+    "Koffi",
+    "Un riverain",
+    "Groupement des mareyeuses",
+    "Comité de quartier",
+    "Jeunesse active",
+)
+COMMENTS: tuple[tuple[Literal["for", "against", "neutral"], str], ...] = (
+    ("for", "Depuis des années on attend cela. Merci à ceux qui l'ont écrit."),
+    ("for", "Avec cela les enfants pourront étudier le soir."),
+    ("for", "C'est le plus urgent du quartier, je vote pour."),
+    ("against", "Il y a déjà un ouvrage à deux rues : réparons-le d'abord."),
+    ("against", "Qui va entretenir ? Sans comité, ce sera en panne dans un an."),
+    ("neutral", "Le terrain est-il bien à la commune ?"),
+    ("neutral", "On pourrait le déplacer plus près de l'école."),
+)
+CONTRACTORS: tuple[str, ...] = ("Entreprise Agbo et Fils", "SOTRAB", "Coopérative Wanignon")
+MILESTONES: tuple[str, ...] = ("Installation du chantier", "Gros œuvre", "Réception provisoire")
+PROGRESS: tuple[str, ...] = (
+    "Les fondations sont coulées.",
+    "Les matériaux sont livrés, l'équipe est au complet.",
+    "La moitié de l'ouvrage est debout.",
+)
+DELAY = "Les pluies ont rendu l'accès impossible pendant trois semaines."
+DONE = "L'ouvrage est livré et réceptionné avec le comité de quartier."
+LEDGER: Mapping[str, tuple[str, str]] = {
+    "commitment": ("Marché signé", "M"),
+    "invoice": ("Décompte des travaux", "F"),
+    "payment": ("Mandat de paiement", "MP"),
+}
+_REASONS = (
+    "L'ouvrage sera posé sur le domaine public, sans déplacer personne.",
+    "Les plans types du service technique conviennent au site.",
+    "Un comité d'usagers est prêt à l'entretenir.",
+)
+
+
+def described(title: str, dice: Random) -> str:
+    """Return a description of a project."""
+    return f"{title}. {dice.choice(_REASONS)}"
+
+
+def criteria(outcome: str) -> list[dict[str, str]]:
+    """Return a filled grid that goes with an outcome."""
+    land = "not_met" if outcome == "not_feasible" else "met"
+    upkeep = "conditional" if outcome == "feasible_with_changes" else "met"
+    return [
+        {"criterion": "legal", "verdict": "met", "note": "La commune est compétente."},
+        {"criterion": "technical", "verdict": "met", "note": "Le sol porte l'ouvrage."},
+        {"criterion": "cost", "verdict": "met", "note": "Prix du dernier marché."},
+        {
+            "criterion": "land",
+            "verdict": land,
+            "note": "Terrain privé." if land == "not_met" else "Domaine public.",
+        },
+        {
+            "criterion": "upkeep",
+            "verdict": upkeep,
+            "note": "Un comité doit être formé." if upkeep == "conditional" else "Comité en place.",
+        },
+    ]

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Literal, get_args
 
-Role = Literal[
-    "citizen", "technician", "treasurer", "agent", "commune_admin", "national_admin"
-]
+Role = Literal["citizen", "technician", "treasurer", "agent", "commune_admin", "national_admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 EVERYWHERE = "*"
@@ -16,9 +14,7 @@ EVERYWHERE = "*"
 _TECHNICIAN = frozenset({"proposals.review", "works.manage"})
 #: Who keeps the ledgers.
 _TREASURER = frozenset({"works.spend"})
-_AGENT = (
-    _TECHNICIAN | _TREASURER | {"reports.manage", "campaigns.manage", "elections.manage"}
-)
+_AGENT = _TECHNICIAN | _TREASURER | {"reports.manage", "campaigns.manage", "elections.manage"}
 _COMMUNE_ADMIN = _AGENT | {"roles.grant", "clients.manage"}
 
 #: The one permission table. What any signed-in person may do needs no permission.

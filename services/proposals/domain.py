@@ -38,7 +38,8 @@ EnvelopeKind = Literal["commune", "arrondissement", "theme"]
 WorkStatus = Literal["planned", "tendering", "under_way", "suspended", "completed", "abandoned"]
 #: ``draft`` is anybody's; ``prepare`` is an agent's draft, which may come before the ideas do.
 #: ``edit`` is its authors'; ``merge`` also un-merges; ``discuss`` is comments; ``answer`` is the
-#: author's to a review, ``reconsider`` the mairie's second look after it; ``work`` is everything of works and their ledgers.
+#: author's to a review, ``reconsider`` the mairie's second look after it; ``work`` is everything
+#: of works and their ledgers.
 Action = Literal[
     "prepare",
     "draft",
@@ -171,6 +172,11 @@ def word_diff(before: str, after: str) -> list[tuple[Literal["=", "-", "+"], str
         if c < d:
             found.append(("+", "".join(new[c:d])))
     return found
+
+
+def reached(needed: int, endorsements: int, reached_at: datetime | None) -> bool:
+    """Tell whether so many endorsements are as many as needed, for the first time."""
+    return 0 < needed <= endorsements and reached_at is None
 
 
 _WORDS = re.compile(r"\s*\S+|\s+$")

@@ -76,9 +76,11 @@ _DETAIL = text(f"""
          FROM reviews r WHERE r.proposal_id = p.id), '[]') AS reviews,
         (SELECT json_build_object('answer', a.answer, 'at', a.at)
          FROM review_answers a WHERE a.proposal_id = p.id) AS answer,
-        (SELECT {_NAMED} FROM proposals o WHERE o.id = p.merged_into) AS merged_into,
+        (SELECT {_NAMED} FROM proposals o
+            WHERE o.id = p.merged_into AND o.hidden_at IS NULL) AS merged_into,
         coalesce((SELECT json_agg({_NAMED} ORDER BY o.ref)
-         FROM proposals o WHERE o.merged_into = p.id), '[]') AS merged,
+         FROM proposals o
+            WHERE o.merged_into = p.id AND o.hidden_at IS NULL), '[]') AS merged,
         (SELECT w.ref FROM works w WHERE w.proposal_id = p.id) AS work,
         EXISTS (SELECT FROM authors a WHERE a.proposal_id = p.id AND a.user_id = :reader) AS mine,
         EXISTS (SELECT FROM endorsements e
@@ -157,6 +159,14 @@ def detail(session: Session, key: UUID | str, reader: Principal | None = None) -
     )
 
 
+#: What a reviewer may do, by a proposal's status; the sheet of its review tells exactly.
+_DECIDABLE: Mapping[str, set[str]] = {
+    "submitted": {"review"},
+    "shortlisted": {"reconsider"},
+    "not_feasible": {"reconsider"},
+}
+
+
 def _may(
     session: Session, campaign: Campaign, proposal: Proposal, reader: Principal | None
 ) -> list[str]:
@@ -172,7 +182,7 @@ def _may(
         if proposal.status == "draft":
             found = {"draft", "submit"}
     if reader.can(access.REVIEW, proposal.commune):
-        found.add("review")
+        found |= _DECIDABLE.get(proposal.status, set())
     if proposal.status == "draft" and access.is_agent(reader, proposal.commune):
         found.add("prepare")
     return sorted(found & open_to)

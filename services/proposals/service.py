@@ -58,6 +58,24 @@ def say(aggregate: Campaign | Proposal | Work, data: EventData, traceparent: str
     return new_event(SOURCE, aggregate.id, aggregate.commune, aggregate.version, data, traceparent)
 
 
+def reached(proposal: Proposal, needed: int, at: datetime) -> list[Event]:
+    """Note that a locked proposal has as many endorsements as ``needed``; what to say of it.
+
+    Nothing where there are fewer, or there were as many before.
+    """
+    if not domain.reached(needed, proposal.endorsements, proposal.threshold_reached_at):
+        return []
+    proposal.threshold_reached_at = at
+    told = events.ProposalThresholdReached(
+        id=proposal.id,
+        ref=proposal.ref,
+        campaign=proposal.campaign_id,
+        commune=proposal.commune,
+        endorsements=proposal.endorsements,
+    )
+    return [say(proposal, told)]
+
+
 def submit(
     session: Session, author: Principal, body: NewProposal, *, at: datetime | None = None
 ) -> ProposalCreated:
@@ -142,7 +160,7 @@ def change(session: Session, person: Principal, key: UUID | str, body: ProposalC
     _seen(proposal, body.seen)
     if proposal.status != "draft":
         require_open(campaign, "edit")
-        _require_editable(session, campaign, proposal)
+        require_editable(session, campaign, proposal)
     else:
         require_open(campaign, "prepare" if is_agent(person, campaign.commune) else "draft")
     if "envelope" in changes:
@@ -465,7 +483,8 @@ def _require_draft(proposal: Proposal) -> None:
         raise AlreadySubmitted(status_now=proposal.status)
 
 
-def _require_editable(session: Session, campaign: Campaign, proposal: Proposal) -> None:
+def require_editable(session: Session, campaign: Campaign, proposal: Proposal) -> None:
+    """Raise :class:`AlreadyReviewed` unless a public proposal's text may change now."""
     if campaign.phase == "revision":
         last = repository.review_of(session, proposal.id)
         if last and last.outcome == "feasible_with_changes":

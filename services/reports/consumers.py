@@ -1,7 +1,11 @@
-"""What reports learns from proposals: which grew out of a report, and what became of them."""
+"""What reports learns from proposals: which grew out of a report, and what became of them.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+A proposal's reports may become others (merges, edits); its work, once finished, is kept so that
+the desk can offer to close them. Nothing is closed here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,18 +20,33 @@ from services.reports.events import ReportProposalChanged
 from services.reports.models import Report
 
 SUBMITTED = "bj.palabre.proposal.submitted.v1"
+REVISED = "bj.palabre.proposal.revised.v1"
+MERGED = "bj.palabre.proposal.merged.v1"
+WORK_CHANGED = "bj.palabre.work.changed.v1"
+WORK_COMPLETED = "bj.palabre.work.completed.v1"
 #: What later events make of a proposal; None: the event says the status itself.
 STATUS_AFTER: Mapping[str, str | None] = {
     "bj.palabre.proposal.reviewed.v1": None,
+    "bj.palabre.proposal.unmerged.v1": None,
     "bj.palabre.proposal.funded.v1": "funded",
     "bj.palabre.proposal.not_funded.v1": "not_funded",
 }
+#: Without an answer of the mairie a report tells nothing of a proposal: anybody may propose.
+SILENT = "submitted"
+#: What a proposal is without its report telling so; the one that it went on in is told of.
+UNTOLD = frozenset({SILENT, "merged"})
+#: A work's events count for themselves, and come after all of its proposal's.
+OF_WORK = 1 << 40
 
 _LINK = text("""
     INSERT INTO report_proposals
         (report_id, proposal_id, proposal_ref, status, updated_at, sequence)
     VALUES (:report, :proposal, :ref, :status, :at, :sequence)
     ON CONFLICT DO NOTHING
+""")
+_UNLINK = text("""
+    DELETE FROM report_proposals
+    WHERE proposal_id = :proposal AND report_id <> ALL(CAST(:reports AS uuid[]))
 """)
 _LINKED = text(
     "SELECT report_id FROM report_proposals WHERE proposal_id = :proposal ORDER BY report_id"
@@ -51,6 +70,18 @@ _TOLD = text("""
 _SUBMITTED = text("""
     UPDATE hotspots SET proposal_submitted = true
     WHERE ref = :hotspot AND commune = :commune AND proposal_ref = :ref
+""")
+_FINISH = text("""
+    INSERT INTO finished_works
+        (work_id, ref, proposal_id, proposal_ref, commune, completed_at, sequence)
+    VALUES (:work, :ref, :proposal, :proposal_ref, :commune, :at, :sequence)
+    ON CONFLICT (work_id) DO UPDATE
+    SET completed_at = excluded.completed_at, sequence = excluded.sequence
+    WHERE finished_works.sequence < excluded.sequence
+""")
+_TAKE_UP_AGAIN = text("""
+    UPDATE finished_works SET completed_at = NULL, sequence = :sequence
+    WHERE work_id = :work AND sequence < :sequence
 """)
 
 
@@ -82,18 +113,49 @@ class Outcome(Reader):
     status: str | None = None
 
 
+class Revised(Reader):
+    """A proposal has another text, perhaps other reports; None: an event of before says none."""
+
+    id: UUID
+    ref: str
+    commune: str
+    reports: list[UUID] | None = None
+
+
+class Merged(Reader):
+    """A proposal goes on in another, which answers its ``reports`` too, now."""
+
+    id: UUID
+    ref: str
+    commune: str
+    into: UUID
+    into_ref: str
+    reports: list[UUID]
+
+
+class WorkChanged(Reader):
+    """A work came to a status."""
+
+    id: UUID
+    status: str
+
+
+class WorkCompleted(Reader):
+    """A work is finished, and what led to it."""
+
+    id: UUID
+    ref: str
+    proposal: UUID
+    proposal_ref: str
+    commune: str
+    reports: list[UUID]
+
+
 def on_submitted(session: Session, event: Event, data: Reader) -> None:
     """Link a proposal to those of its reports that its commune has, and to its hotspot."""
     assert isinstance(data, Submitted)  # noqa: S101 - the reader of this handler
     first = Step(data.status, event.time, event.sequence)
-    later = [Step(*row) for row in session.execute(_KEPT, {"proposal": data.id})]
-    for report_id in sorted(set(data.reports)):
-        report = repository.find(session, report_id, lock=True)
-        if report is not None and report.commune == data.commune and access.is_public(report):
-            session.execute(_LINK, _values(report, data.id, first) | {"ref": data.ref})
-            # Anybody may propose: the report tells of it once the mairie has answered.
-            for step in later:
-                _follow(session, report, data.id, data.ref, step)
+    _link(session, data.commune, data.id, data.ref, data.reports, first)
     if data.hotspot:
         named = {"ref": data.ref, "hotspot": data.hotspot, "commune": data.commune}
         session.execute(_SUBMITTED, named)
@@ -108,12 +170,75 @@ def on_outcome(session: Session, event: Event, data: Reader) -> None:
     status = STATUS_AFTER[event.type] or data.status
     if status is None:
         raise Undecodable(f"{event.type} says no status")
-    step = Step(status, event.time, event.sequence)
-    session.execute(_KEEP, {"proposal": data.id, **asdict(step)})
-    for report_id in session.scalars(_LINKED, {"proposal": data.id}).all():
+    _reach(session, data.id, data.ref, Step(status, event.time, event.sequence))
+
+
+def on_revised(session: Session, event: Event, data: Reader) -> None:
+    """Let a proposal's links be those of the reports that it names now."""
+    assert isinstance(data, Revised)  # noqa: S101 - the reader of this handler
+    if data.reports is None:
+        return
+    known = Step(SILENT, event.time, 0)
+    _link(session, data.commune, data.id, data.ref, data.reports, known)
+    named = [str(report) for report in data.reports]
+    session.execute(_UNLINK, {"proposal": data.id, "reports": named})
+
+
+def on_merged(session: Session, event: Event, data: Reader) -> None:
+    """Let the reports of a merged proposal follow the one that it goes on in."""
+    assert isinstance(data, Merged)  # noqa: S101 - the reader of this handler
+    _link(
+        session, data.commune, data.into, data.into_ref, data.reports, Step(SILENT, event.time, 0)
+    )
+    _reach(session, data.id, "", Step("merged", event.time, event.sequence))
+
+
+def on_work_changed(session: Session, event: Event, data: Reader) -> None:
+    """Offer to close nothing more for a work that was taken up again."""
+    assert isinstance(data, WorkChanged)  # noqa: S101 - the reader of this handler
+    if data.status != "completed":
+        session.execute(_TAKE_UP_AGAIN, {"work": data.id, "sequence": event.sequence})
+
+
+def on_work_completed(session: Session, event: Event, data: Reader) -> None:
+    """Say in its reports that the work is finished, and keep it for the desk's offer."""
+    assert isinstance(data, WorkCompleted)  # noqa: S101 - the reader of this handler
+    known = Step(SILENT, event.time, 0)
+    _link(session, data.commune, data.proposal, data.proposal_ref, data.reports, known)
+    step = Step("completed", event.time, OF_WORK + event.sequence)
+    _reach(session, data.proposal, data.proposal_ref, step)
+    finished = {
+        "work": data.id,
+        "ref": data.ref,
+        "proposal": data.proposal,
+        "proposal_ref": data.proposal_ref,
+        "commune": data.commune,
+        "at": event.time,
+        "sequence": event.sequence,
+    }
+    session.execute(_FINISH, finished)
+
+
+def _link(
+    session: Session, commune: str, proposal: UUID, ref: str, reports: Iterable[UUID], first: Step
+) -> None:
+    """Link a proposal to those of ``reports`` that its commune has, and take them to its steps."""
+    later = [Step(*row) for row in session.execute(_KEPT, {"proposal": proposal})]
+    for report_id in sorted(set(reports)):
+        report = repository.find(session, report_id, lock=True)
+        if report is not None and report.commune == commune and access.is_public(report):
+            session.execute(_LINK, _values(report, proposal, first) | {"ref": ref})
+            for step in later:
+                _follow(session, report, proposal, ref, step)
+
+
+def _reach(session: Session, proposal: UUID, ref: str, step: Step) -> None:
+    """Take a proposal's links to ``step``, and keep it for links that come later still."""
+    session.execute(_KEEP, {"proposal": proposal, **asdict(step)})
+    for report_id in session.scalars(_LINKED, {"proposal": proposal}).all():
         report = repository.find(session, report_id, lock=True)
         assert report is not None  # noqa: S101 - a foreign key says so
-        _follow(session, report, data.id, data.ref, step)
+        _follow(session, report, proposal, ref, step)
 
 
 def _values(report: Report, proposal: UUID, step: Step) -> dict[str, object]:
@@ -122,6 +247,9 @@ def _values(report: Report, proposal: UUID, step: Step) -> dict[str, object]:
 
 def _follow(session: Session, report: Report, proposal: UUID, ref: str, step: Step) -> None:
     """Take a locked report's link to ``step`` and add its line, once whatever comes again."""
+    if step.status in UNTOLD:
+        session.execute(_MOVE, _values(report, proposal, replace(step, status=SILENT)))
+        return
     session.execute(_MOVE, _values(report, proposal, step))
     if session.scalar(_TOLD, {"report": report.id, "ref": ref, "status": step.status}):
         return
@@ -145,6 +273,10 @@ CONSUMER = Consumer(
     sources=("proposals",),
     handlers={
         SUBMITTED: (Submitted, on_submitted),
+        REVISED: (Revised, on_revised),
+        MERGED: (Merged, on_merged),
+        WORK_CHANGED: (WorkChanged, on_work_changed),
+        WORK_COMPLETED: (WorkCompleted, on_work_completed),
         **dict.fromkeys(STATUS_AFTER, (Outcome, on_outcome)),
     },
 )

@@ -52,7 +52,7 @@ from services.proposals.errors import (
 from services.proposals.files import service as files
 from services.proposals.models import Campaign, CampaignEnvelope, CampaignPhase, Proposal
 from services.proposals.schemas import EnvelopeOut
-from services.proposals.service import say
+from services.proposals.service import reached, say
 
 #: Texts too long for a line of history: it says that they changed.
 _LONG = ("description", "pictures", "envelopes")
@@ -214,7 +214,7 @@ def change_campaign(
     if parts is not None and "envelopes" in changes:
         _replace_envelopes(session, campaign, parts)
     actor = Actor("agent", datetime.now(UTC), agent.user_id)
-    reached = _reached(session, campaign, actor.at) if "endorsements_needed" in changes else []
+    passed = _reached(session, campaign, actor.at) if "endorsements_needed" in changes else []
     detail = {
         "changed": sorted(changes),
         **{name: list(pair) for name, pair in changes.items() if name not in _LONG},
@@ -227,7 +227,7 @@ def change_campaign(
         envelopes=_envelope_plans(campaign),
         changed_at=actor.at,
     )
-    outbox.append(session, [_told(session, campaign, actor, told, "changed", detail), *reached])
+    outbox.append(session, [_told(session, campaign, actor, told, "changed", detail), *passed])
     return reading.detail(session, campaign, agent)
 
 
@@ -282,19 +282,9 @@ def _reached(session: Session, campaign: Campaign, at: datetime) -> list[Event]:
     """Tell of the proposals that a lower threshold lets pass."""
     if campaign.endorsements_needed == 0:
         return []
-    found = repository.lock_over(session, campaign.id, campaign.endorsements_needed)
-    said = []
-    for proposal in found:
-        proposal.threshold_reached_at = at
-        told = events.ProposalThresholdReached(
-            id=proposal.id,
-            ref=proposal.ref,
-            campaign=campaign.id,
-            commune=campaign.commune,
-            endorsements=proposal.endorsements,
-        )
-        said.append(say(proposal, told))
-    return said
+    needed = campaign.endorsements_needed
+    found = repository.lock_over(session, campaign.id, needed)
+    return [told for proposal in found for told in reached(proposal, needed, at)]
 
 
 def change_phase(

@@ -72,11 +72,6 @@ def place_of_reply(parent: UUID, parents_parent: UUID | None, depth: int) -> tup
     return parents_parent, MAX_DEPTH
 
 
-def reached(needed: int, endorsements: int, reached_at: datetime | None) -> bool:
-    """Tell whether so many endorsements are as many as needed, for the first time."""
-    return 0 < needed <= endorsements and reached_at is None
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
     """A decision about a subject, or its author's appeal."""

@@ -19,6 +19,7 @@ from services.common.events.envelope import Event
 from services.common.ids import new_id
 from services.common.problems import Forbidden
 from services.proposals import access, events, repository
+from services.proposals import domain as core_domain
 from services.proposals.discussion import domain
 from services.proposals.discussion import repository as talk
 from services.proposals.discussion.domain import Line, Sort
@@ -43,7 +44,7 @@ from services.proposals.discussion.schemas import (
 from services.proposals.domain import LISTED, RULES
 from services.proposals.errors import ProposalNotFound, WrongPhase
 from services.proposals.models import Proposal
-from services.proposals.service import say
+from services.proposals.service import reached, say
 
 # Endorsing
 
@@ -57,7 +58,9 @@ def endorse(session: Session, key: UUID | str, person: UUID, *, at: datetime | N
     counted = talk.endorse(session, head.id, person, at)
     if counted is None:
         raise NotOpen(status_now=head.status)
-    if domain.reached(head.endorsements_needed, counted.endorsements, counted.threshold_reached_at):
+    if core_domain.reached(
+        head.endorsements_needed, counted.endorsements, counted.threshold_reached_at
+    ):
         proposal = repository.lock_proposal(session, head.id)  # held since it was counted
         told = reached(proposal, head.endorsements_needed, at or datetime.now(UTC))
         outbox.append(session, told)
@@ -67,24 +70,6 @@ def endorse(session: Session, key: UUID | str, person: UUID, *, at: datetime | N
 def take_back(session: Session, key: UUID | str, person: UUID) -> int:
     """Count a person no more behind a proposal; return the total."""
     return talk.take_back(session, _endorsable(session, key).id, person)
-
-
-def reached(proposal: Proposal, needed: int, at: datetime) -> list[Event]:
-    """Note that a locked proposal has as many endorsements as ``needed``; what to say of it.
-
-    Nothing where there are fewer, or there were as many before.
-    """
-    if not domain.reached(needed, proposal.endorsements, proposal.threshold_reached_at):
-        return []
-    proposal.threshold_reached_at = at
-    told = events.ProposalThresholdReached(
-        id=proposal.id,
-        ref=proposal.ref,
-        campaign=proposal.campaign_id,
-        commune=proposal.commune,
-        endorsements=proposal.endorsements,
-    )
-    return [say(proposal, told)]
 
 
 def _endorsable(session: Session, key: UUID | str) -> Row[Any]:

@@ -58,7 +58,7 @@ _SHOWN = text("""
         WHERE a.subject_kind = 'proposal' AND p.id = a.subject_id
         UNION ALL
         SELECT p.commune, NULL, p.status <> 'draft' AND p.hidden_at IS NULL
-            AND EXISTS (SELECT FROM reviews r WHERE r.proposal_id = p.id)
+            AND c.at <= (SELECT max(r.reviewed_at) FROM reviews r WHERE r.proposal_id = p.id)
         FROM review_criteria c JOIN proposals p ON p.id = c.proposal_id
         WHERE a.subject_kind = 'criterion' AND c.id = a.subject_id
         UNION ALL

@@ -29,6 +29,7 @@ from services.reports.desk.schemas import (
     Changed,
     DryRunIn,
     DryRunOut,
+    FinishedWorks,
     Moderation,
     Notes,
     Round,
@@ -184,6 +185,12 @@ def queue(
         "next": following,
         "counts": None if cursor else service.counts(session, desk),
     }
+
+
+@router.get("/finished-works")
+def finished_works(session: SessionDep, desk: DeskDep) -> FinishedWorks:
+    """Finished works with the reports that led to them: to be closed in one act (`bulk`)."""
+    return service.finished_works(session, desk)
 
 
 @router.post("/reports/bulk", response_model=BulkDone)

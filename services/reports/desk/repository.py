@@ -495,3 +495,22 @@ def volumes(
     """Return ``(period, start, received, closed)`` by local month or week."""
     values = {"commune": commune, "previous": previous, "since": since, "until": until}
     return session.execute(_VOLUMES, {**values, "step": step}).all()
+
+
+# A report that was closed since is not offered again, even where a citizen reopened it.
+_FINISHED_WORKS = text(f"""
+    SELECT f.ref, f.proposal_ref, f.completed_at, r.id, r.ref AS report, r.version, r.status,
+        r.category, r.landmark, coalesce(r.public_description, r.description) AS description
+    FROM finished_works f
+    JOIN report_proposals l ON l.proposal_id = f.proposal_id
+    JOIN reports r ON r.id = l.report_id AND r.commune = f.commune AND r.status IN ({_OPEN})
+    WHERE f.commune = :commune AND f.completed_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM history h WHERE h.report_id = r.id AND h.kind = 'status'
+        AND h.status NOT IN ({_OPEN}) AND h.at > f.completed_at)
+    ORDER BY f.completed_at DESC, f.ref, r.created_at, r.id LIMIT :limit
+""")  # noqa: S608
+
+
+def finished_works(session: Session, commune: str, limit: int) -> Sequence[Row[Any]]:
+    """Return the open reports of finished works, each with its work, the latest works first."""
+    return session.execute(_FINISHED_WORKS, {"commune": commune, "limit": limit}).all()

@@ -386,6 +386,33 @@ class Round(BaseModel):
     unplaced_left_out: int
 
 
+class OpenReport(BaseModel):
+    """A report that still waits, and the version to name when it is closed."""
+
+    id: UUID
+    ref: str
+    version: int
+    status: Status
+    category: str
+    summary: str
+    landmark: str
+
+
+class FinishedWork(BaseModel):
+    """A finished work, the proposal that it was, and the reports that led to it and wait."""
+
+    ref: str
+    proposal: str
+    completed_at: datetime
+    reports: list[OpenReport]
+
+
+class FinishedWorks(BaseModel):
+    """What may be closed now, the latest works first."""
+
+    items: list[FinishedWork]
+
+
 class Hours(BaseModel):
     """Half of the reports took no longer than ``median`` hours, nine in ten no longer than p90."""
 

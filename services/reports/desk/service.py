@@ -35,9 +35,12 @@ from services.reports.desk.schemas import (
     DryRunIn,
     DryRunOut,
     Example,
+    FinishedWork,
+    FinishedWorks,
     Moderation,
     Move,
     Notes,
+    OpenReport,
     Outcome,
     Round,
     Routing,
@@ -64,6 +67,8 @@ from services.reports.models import HistoryLine, Report
 GRANT = "roles.grant"
 MAIRIE: frozenset[Actor] = frozenset({"mairie"})
 DRY_RUN_DAYS = 30
+#: Open reports of finished works that the desk is shown at once.
+FINISHED_REPORTS = 200
 SEARCH_REF = re.compile(rf"S-[{REF_ALPHABET}]{{7}}")
 
 
@@ -142,6 +147,30 @@ def changed(report: Report) -> Changed:
         hidden=report.hidden_at is not None,
         updated_at=report.updated_at,
     )
+
+
+def finished_works(session: Session, desk: Desk) -> FinishedWorks:
+    """Return finished works with the reports that led to them and are open still."""
+    items: dict[str, FinishedWork] = {}
+    for row in repository.finished_works(session, desk.commune, FINISHED_REPORTS):
+        work = items.setdefault(
+            row.ref,
+            FinishedWork(
+                ref=row.ref, proposal=row.proposal_ref, completed_at=row.completed_at, reports=[]
+            ),
+        )
+        work.reports.append(
+            OpenReport(
+                id=row.id,
+                ref=row.report,
+                version=row.version,
+                status=row.status,
+                category=row.category,
+                summary=summary(row.description),
+                landmark=row.landmark,
+            )
+        )
+    return FinishedWorks(items=list(items.values()))
 
 
 def assign(session: Session, desk: Desk, key: UUID | str, body: Assignment) -> Report:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Literal
 
 from services.reports.domain import Status
@@ -85,19 +85,7 @@ FEED_ENTRIES = 50
 
 #: Bénin's time, the same all year: what a spreadsheet shows is what a page shows.
 LOCAL = timezone(timedelta(hours=1))
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def cell(value: object) -> object:
-    """Return what a spreadsheet may hold: no text of a citizen is read as a formula (OWASP)."""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    if isinstance(value, datetime):
-        return value.astimezone(LOCAL).isoformat(timespec="seconds")
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value
 
 
 def xml_text(value: str) -> str:

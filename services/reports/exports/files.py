@@ -1,10 +1,8 @@
-"""Writing CSV, GeoJSON (RFC 7946) and GeoPackage from batches of rows."""
+"""Writing GeoPackage from batches of rows."""
 
-import csv
-import io
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
@@ -19,40 +17,14 @@ from services.reports.exports.domain import (
     MAX_GEOPACKAGE,
     Column,
     Kind,
-    cell,
 )
 from services.reports.exports.errors import Busy, TooManyForOneFile
 
 Batches = Generator[Sequence[Row[Any]]]
 #: The first two of a row are the key it was paged by.
 KEY = 2
-BOM = "\ufeff"
 LAYER = "signalements"
 CHUNK = 64 * 1024
-
-
-def csv_chunks(batches: Batches, columns: Sequence[Column]) -> Iterator[bytes]:
-    """Yield a CSV that Excel opens as it is: UTF-8 with BOM, semicolons, lon and lat at the end."""
-    names = [*(column.name for column in columns), "lon", "lat"]
-    yield (BOM + _csv([names])).encode()
-    for rows in batches:
-        yield _csv([[cell(value) for value in row[KEY:]] for row in rows]).encode()
-
-
-def _csv(rows: Iterable[Iterable[object]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, delimiter=";").writerows(rows)
-    return out.getvalue()
-
-
-def geojson_chunks(batches: Batches) -> Iterator[bytes]:
-    """Yield one FeatureCollection of rows that end in the text of their feature."""
-    yield b'{"type":"FeatureCollection","features":[\n'
-    before = ""
-    for rows in batches:
-        yield (before + ",\n".join(row[-1] for row in rows)).encode()
-        before = ",\n"
-    yield b"\n]}\n"
 
 
 def _words(values: list[Any]) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """What is exported, in which form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from services.common import sheets
 from services.reports import domain
 from services.reports.errors import UnknownCommune
 from services.reports.exports import atom, files, repository
-from services.reports.exports.domain import FEED_ENTRIES, FORMATS
+from services.reports.exports.domain import FEED_ENTRIES, FORMATS, LOCAL
 from services.reports.exports.errors import UnknownFormat
 from services.reports.exports.repository import Selection, View
 from services.reports.repository import FILTERS
@@ -43,11 +44,17 @@ def export(engine: Engine, form: str, view: View, chosen: Selection, base: str) 
     select = _SELECT[form].format(columns=columns, feature=view.feature())
     rows = repository.batches(engine, view, select, chosen, base)
     if form == "csv":
-        return Export(files.csv_chunks(rows, view.columns))
+        names = [*(column.name for column in view.columns), "lon", "lat"]
+        return Export(sheets.csv_chunks(names, _without_keys(rows), LOCAL))
     if form == "geojson":
-        return Export(files.geojson_chunks(rows))
+        return Export(sheets.geojson_chunks([row[-1] for row in batch] for batch in rows))
     file = files.geopackage(rows, view.columns)
     return Export(files.chunks(file), file)
+
+
+def _without_keys(batches: files.Batches) -> Iterator[Iterator[Sequence[object]]]:
+    for rows in batches:
+        yield (row[files.KEY :] for row in rows)
 
 
 FEED_PATH = "/api/v1/feeds/reports.atom"

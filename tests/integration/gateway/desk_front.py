@@ -21,13 +21,13 @@ from gateway.projections import CONSUMER
 from gateway.settings import Settings
 from services.common.auth import FixedKeys, Principal
 from services.common.events import inbox, outbox
+from services.common.media.settings import MediaSettings
 from services.proposals.main import make_app as make_proposals
 from services.proposals.settings import Settings as ProposalsSettings
 from services.reports import service as reports_service
 from services.reports.hotspots import service as hotspots_service
 from services.reports.hotspots.memo import Memo
 from services.reports.main import make_app as make_reports
-from services.reports.media.settings import MediaSettings
 from services.reports.schemas import NewReport, StatusUpdate
 from services.reports.settings import Settings as ReportsSettings
 from tests.apps import AGENT, Tokens

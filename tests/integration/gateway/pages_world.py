@@ -13,8 +13,8 @@ from gateway.app import make_app
 from gateway.session import ACCESS
 from gateway.settings import Settings
 from services.common.auth import FixedKeys
+from services.common.media.settings import MediaSettings
 from services.reports.main import make_app as make_reports
-from services.reports.media.settings import MediaSettings
 from services.reports.settings import Settings as ReportsSettings
 from tests.apps import Tokens, serve
 from tests.servers import Database

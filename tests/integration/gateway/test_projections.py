@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
@@ -95,8 +96,106 @@ def life(commune: str = COMMUNE) -> list[Event]:
     ]
 
 
+def campaign_life() -> list[Event]:
+    """A campaign that gets another title, dates and envelopes on its way to its vote."""
+    published = example("proposals", proposals.CampaignPublished)
+    changed = example("proposals", proposals.CampaignChanged)
+    calendar = example("proposals", proposals.CampaignCalendarChanged)
+    phase = example("proposals", proposals.CampaignPhaseChanged)
+    frozen = example("proposals", proposals.CampaignBallotFrozen)
+    [dates] = calendar.phases
+    [envelope] = published.envelopes
+    later = dates.model_copy(update={"closes_at": dates.closes_at + timedelta(days=9)})
+    told = [
+        published,
+        changed.model_copy(update={"title": "Budget 2027, deuxième titre"}),
+        phase,
+        calendar.model_copy(update={"phases": [dates, later]}),
+        frozen.model_copy(
+            update={
+                "title": "Budget 2027, deuxième titre",
+                "budget": 40_000_000,
+                "envelopes": [envelope.model_copy(update={"amount": 12_000_000})],
+            }
+        ),
+        phase.model_copy(update={"phase": "vote"}),
+        changed.model_copy(
+            update={
+                "title": "Budget 2027, dernier titre",
+                "budget": 41_000_000,
+                "envelopes": [envelope.model_copy(update={"amount": 13_000_000})],
+            }
+        ),
+    ]
+    return in_order(published.id, told)
+
+
+def proposal_life() -> list[Event]:
+    """A proposal that is talked of, merged, parted, hidden, shown, reviewed and revised."""
+    submitted = example("proposals", proposals.ProposalSubmitted)
+    revised = example("proposals", proposals.ProposalRevised)
+    discussed = example("proposals", proposals.ProposalDiscussed)
+    seen = example("proposals", proposals.ProposalVisibilityChanged)
+    reviewed = example("proposals", proposals.ProposalReviewed)
+    area = [[[2.43, 6.36], [2.44, 6.36], [2.44, 6.37], [2.43, 6.36]]]
+    final = {
+        "title": "Dix lampadaires",
+        "theme": None,
+        "arrondissement": None,
+        "envelope": None,
+        "cost": 5_200_000,
+        "status": "shortlisted",
+        "geometry": proposals.Geometry(type="Polygon", coordinates=area),
+    }
+    told = [
+        submitted,
+        discussed.model_copy(update={"comments": 3}),
+        revised,
+        example("proposals", proposals.ProposalMerged),
+        example("proposals", proposals.ProposalUnmerged),
+        seen,
+        discussed,
+        seen.model_copy(update={"visible": True}),
+        reviewed,
+        revised.model_copy(update=final),
+        example("proposals", proposals.ProposalWithdrawn),
+        example("proposals", proposals.ProposalNotFunded),
+        example("proposals", proposals.ProposalFunded).model_copy(update={"cost": 5_200_000}),
+    ]
+    return in_order(submitted.id, told)
+
+
+def work_life() -> list[Event]:
+    """A work that is built, paid, finished, checked, taken up again and finished again."""
+    opened = example("proposals", proposals.WorkOpened)
+    changed = example("proposals", proposals.WorkChanged)
+    spent = example("proposals", proposals.WorkSpent)
+    completed = example("proposals", proposals.WorkCompleted)
+    checked = example("proposals", proposals.WorkChecked)
+    done = changed.model_copy(update={"status": "completed", "progress": 100, "delayed": True})
+    again = completed.completed_at + timedelta(days=40)
+    told = [
+        opened,
+        changed,
+        spent.model_copy(update={"committed": 4_700_000, "invoiced": 0, "paid": 0}),
+        spent,
+        done,
+        completed,
+        checked,
+        changed.model_copy(update={"progress": 90}),
+        checked.model_copy(update={"confirmed": 2, "disputed": 3}),
+        done,
+        completed.model_copy(update={"completed_at": again}),
+    ]
+    return in_order(opened.id, told)
+
+
+def in_order(subject: UUID, told: Sequence[EventData]) -> list[Event]:
+    return [said("proposals", subject, at, data) for at, data in enumerate(told, 1)]
+
+
 def story() -> list[Event]:
-    """A report answered twice, and a campaign from its start to its results."""
+    """A report answered twice, and a campaign from its start to its works."""
     report = example("reports", reports.ReportReceived)
     moved = example("reports", reports.ReportStatusChanged)
     campaign = example("proposals", proposals.CampaignPublished)
@@ -105,6 +204,7 @@ def story() -> list[Event]:
     election = example("voting", voting.ElectionOpened)
     closed = example("voting", voting.ElectionClosed)
     results = example("voting", voting.ResultsPublished)
+    work = example("proposals", proposals.WorkOpened)
     return [
         said("reports", report.id, 1, report),
         said("reports", report.id, 2, moved),
@@ -119,6 +219,8 @@ def story() -> list[Event]:
         said("voting", election.id, 2, closed),
         said("voting", election.id, 3, results),
         said("proposals", proposal.id, 3, example("proposals", proposals.ProposalFunded)),
+        said("proposals", work.id, 1, work),
+        said("proposals", work.id, 2, example("proposals", proposals.WorkChanged)),
     ]
 
 
@@ -155,6 +257,8 @@ def test_a_story_is_told_by_the_tables(session: Session) -> None:
     [proposal] = queries.proposals(session, campaign.id)
     assert (proposal["status"], proposal["number"], proposal["cost"]) == ("funded", 1, 4_800_000)
     assert queries.proposal_counts(session, campaign.id) == {"funded": 1}
+    [work] = queries.works(session, campaign.id)
+    assert (work["status"], work["progress"], work["voted_cost"]) == ("under_way", 40, 4_800_000)
     elected = queries.election(session, election.campaign)
     assert elected is not None
     assert elected["state"] == "published"
@@ -205,6 +309,95 @@ def test_every_order_of_a_report_s_life_gives_the_same_rows(engine: Engine) -> N
     [row] = [json.loads(line) for line in json.loads(seen.pop())["map_reports"]]
     assert (row["commune"], row["category"], row["status"]) == (ELSEWHERE, "drainage", "waiting")
     assert row["visible"]
+
+
+LIVES = {"campaigns": campaign_life, "map_proposals": proposal_life, "map_works": work_life}
+
+
+@pytest.mark.parametrize("table", LIVES)
+def test_every_order_of_a_life_gives_the_same_rows(engine: Engine, table: str) -> None:
+    events = LIVES[table]()
+    dice = random.Random(11)  # noqa: S311
+    seen = set()
+    with make_sessions(engine)() as session:
+        for _ in range(60):
+            order = dice.sample(events, len(events))
+            # Some events come twice, right away or at the end.
+            play(session, [*order, *(replace(e, id=uuid4()) for e in order[:3])])
+            seen.add(json.dumps(tables(session)[table]))
+            session.rollback()
+        play(session, events)
+        assert seen == {json.dumps(tables(session)[table])}
+
+
+def test_every_order_of_two_events_gives_the_same_rows(engine: Engine) -> None:
+    """Whatever else is still to come: no event leans on another that came before it."""
+    events = [*campaign_life(), *proposal_life(), *work_life()]
+    told = {type(e) for e in proposals.EXAMPLES if e.event_type in CONSUMER.handlers}
+    assert {e.type for e in events} == {kind.event_type for kind in told}
+    with make_sessions(engine)() as session:
+        for pair in itertools.combinations(events, 2):
+            found = []
+            for order in (pair, pair[::-1]):
+                play(session, order)
+                found.append([session.scalars(text(q)).all() for q in LIVED])
+                session.rollback()
+            assert found[0] == found[1], [e.type for e in pair]
+
+
+LIVED = [f"SELECT to_jsonb(t)::text FROM {table} t" for table in LIVES]
+
+
+def test_the_rows_say_what_was_said_last(session: Session) -> None:
+    play(session, [*campaign_life(), *proposal_life()[:-3], *work_life()])
+    key = example("proposals", proposals.CampaignPublished).id
+    campaign = queries.campaign(session, key)
+    assert campaign is not None
+    assert campaign["title"] == "Budget 2027, dernier titre"
+    assert (campaign["budget"], campaign["phase"]) == (41_000_000, "vote")
+    assert [e["amount"] for e in campaign["envelopes"]] == [13_000_000]
+    assert len(campaign["phases"]) == 2
+    [proposal] = queries.proposals(session, key)
+    assert (proposal["title"], proposal["cost"], proposal["number"], proposal["comments"]) == (
+        "Dix lampadaires",
+        5_200_000,
+        1,
+        12,
+    )
+    assert (proposal["status"], proposal["theme"], proposal["envelope"]) == (
+        "shortlisted",
+        None,
+        None,
+    )
+    [work] = queries.works(session, key)
+    assert (work["status"], work["delayed"], work["paid"]) == ("completed", True, 1_200_000)
+    assert (work["confirmed"], work["disputed"]) == (2, 3)
+    assert work["completed_at"] - work["opened_at"] == timedelta(days=40)
+
+
+def test_a_ballot_of_before_envelopes_leaves_those_that_were_told(session: Session) -> None:
+    published, *_ = campaign_life()
+    frozen = example("proposals", proposals.CampaignBallotFrozen)
+    old = {k: v for k, v in frozen.model_dump(mode="json").items() if k != "envelopes"}
+    play(session, [published, replace(said("proposals", frozen.campaign, 2, frozen), data=old)])
+    found = queries.campaign(session, example("proposals", proposals.CampaignPublished).id)
+    assert found is not None
+    assert [e["name"] for e in found["envelopes"]] == ["Littoral est"]
+
+
+@pytest.mark.parametrize("until", [4, 6, 11])
+def test_a_proposal_merged_hidden_or_withdrawn_is_counted_nowhere(
+    session: Session, until: int
+) -> None:
+    events = proposal_life()
+    key = example("proposals", proposals.ProposalSubmitted).campaign
+    on_the_map = text("SELECT count(*) FROM map_proposals WHERE cell IS NOT NULL")
+    play(session, events[:3])
+    assert queries.proposal_counts(session, key) == {"submitted": 1}
+    assert session.scalar(on_the_map) == 1
+    play(session, events[3:until])
+    assert queries.proposal_counts(session, key) == {}
+    assert session.scalar(on_the_map) == (0 if until == 6 else 1)
 
 
 def test_after_each_event_the_cells_are_what_the_reports_say(session: Session) -> None:
@@ -294,10 +487,32 @@ def test_only_layers_that_changed_get_a_new_version(session: Session) -> None:
     play(session, [e for e in story() if e.source == "reports"])
     assert list(session.scalars(query, {"c": COMMUNE})) == ["reports"]
     play(session, [e for e in story() if e.source != "reports"])
-    assert list(session.scalars(query, {"c": COMMUNE})) == ["funded", "proposals", "reports"]
+    assert list(session.scalars(query, {"c": COMMUNE})) == [
+        "funded",
+        "proposals",
+        "reports",
+        "shortlist",
+        "works",
+    ]
 
 
-def test_a_projection_of_before_tiles_is_carried_over(scratch_database: str) -> None:
+def test_what_happens_to_a_work_changes_the_layer_of_works_alone(session: Session) -> None:
+    play(session, work_life())
+    assert layer_versions(session).keys() == {"works"}
+
+
+OLD_BUDGET = """
+    INSERT INTO campaigns (id, commune, title, budget, phase, phases, envelopes, published_at,
+        updated_at, sequence)
+    VALUES (:campaign, '0801', 'Budget', 1000000, 'review', '[]', '[]', now(), now(), 3);
+    INSERT INTO map_proposals (id, ref, campaign, commune, title, cost, status, geom, submitted_at,
+        updated_at, sequence)
+    VALUES (:proposal, 'P-OLD', :campaign, '0801', 'Puits', 900000, 'shortlisted',
+        ST_SetSRID(ST_MakePoint(2.41, 6.37), 4326), now(), now(), 2);
+"""
+
+
+def test_a_projection_of_before_is_carried_over(scratch_database: str) -> None:
     bootstrap(scratch_database, dict.fromkeys(SERVICES, PASSWORD))
     name = make_url(scratch_database).database
     assert name is not None
@@ -316,8 +531,23 @@ def test_a_projection_of_before_tiles_is_carried_over(scratch_database: str) -> 
     ]
     with engine.begin() as connection:
         connection.execute(insert, values)
+        connection.execute(text(OLD_BUDGET), {"campaign": uuid4(), "proposal": uuid4()})
     upgrade(engine, "gateway")
     with make_sessions(engine)() as session:
+        [campaign] = queries.campaigns(session, COMMUNE)
+        [proposal] = queries.proposals(session, campaign["id"])
+        # Late news of before the change still takes nothing back; newer news is heard.
+        change = example("proposals", proposals.CampaignChanged)
+        for sequence, title in ((1, "Old"), (2, "New")):
+            changed = change.model_copy(update={"id": campaign["id"], "title": title})
+            play(session, [said("proposals", campaign["id"], sequence, changed)])
+        reviewed = example("proposals", proposals.ProposalReviewed).model_copy(
+            update={"id": proposal["id"], "campaign": campaign["id"], "cost": 7}
+        )
+        play(session, [said("proposals", proposal["id"], 2, reviewed)])
+        [proposal] = queries.proposals(session, campaign["id"])
+        assert (proposal["cost"], proposal["status"]) == (900_000, "shortlisted")
+        assert queries.campaigns(session, COMMUNE)[0]["title"] == "New"
         assert cells(session) == cells(session, COUNTED_AGAIN)
         assert {(level, reports, open_) for level, _, _, reports, open_, *_ in cells(session)} == {
             (level, 2, 1) for level in range(4, 17, 2)

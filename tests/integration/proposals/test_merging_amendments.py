@@ -195,7 +195,7 @@ def test_a_suggestion_on_what_is_no_more_is_refused(merging: Merging, made: Made
         ({"changes": {"title": "Oui"}, "note": ""}, "/note"),
         ({"changes": {"title": "Oui"}, "note": "x" * 501}, "/note"),
         ({"changes": {"title": "Oui"}, "name": "a\nb"}, "/name"),
-        ({"changes": {"title": "Oui"}, "who": "moi"}, "/who"),
+        ({"changes": {"title": "Oui"}, "by": "moi"}, "/by"),
     ],
 )
 def test_bad_amendments_are_refused(

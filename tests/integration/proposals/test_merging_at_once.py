@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from httpx2 import Response
 
-from tests.integration.proposals.merging_world import Made, Merging
+from tests.integration.proposals.merging_world import Made, Merging, Person
 from tests.integration.proposals.world import World
 
 pytestmark = pytest.mark.integration
@@ -23,6 +25,13 @@ def merging(world: World) -> Merging:
 def at_once(*calls: Callable[[], Response]) -> list[Response]:
     with ThreadPoolExecutor(len(calls)) as pool:
         return [one.result() for one in [pool.submit(call) for call in calls]]
+
+
+def take_back(merging: Merging, made: Made, who: Person) -> Response:
+    answer: Response = merging.world.client.delete(
+        f"/api/v1/proposals/{made.id}/endorsements", headers=who.headers
+    )
+    return answer
 
 
 def waiting(merging: Merging, campaign: dict[str, Any], sources: int) -> tuple[str, list[Made]]:
@@ -42,10 +51,7 @@ def test_two_last_consents_at_once_merge_once(merging: Merging) -> None:
         merging.endorse(made[1], awa)
         path = f"merges/{merge}/consent"
         answers = at_once(
-            *(
-                lambda one=one: merging.post(path, one.author, agree=True)  # type: ignore[misc]  # noqa: B023 - at once
-                for one in made[1:]
-            )
+            *(partial(merging.post, path, one.author, agree=True) for one in made[1:])
         )
         assert [one.status_code for one in answers] == [200, 200]
         assert merging.get(f"merges/{merge}")["state"] == "done"
@@ -60,9 +66,7 @@ def test_the_same_last_consent_twice_at_once_merges_once(merging: Merging) -> No
     for _ in range(ROUNDS):
         merge, made = waiting(merging, campaign, 1)
         path = f"merges/{merge}/consent"
-        answers = at_once(
-            *[lambda: merging.post(path, made[1].author, agree=True)] * 4  # noqa: B023 - at once
-        )
+        answers = at_once(*[partial(merging.post, path, made[1].author, agree=True)] * 4)
         assert sorted(one.status_code for one in answers) == [200, 409, 409, 409]
         assert merging.told(made[1]) == ["submitted", "merged"]
 
@@ -73,8 +77,8 @@ def test_a_consent_and_a_refusal_at_once_agree(merging: Merging) -> None:
         merge, made = waiting(merging, campaign, 1)
         path = f"merges/{merge}/consent"
         yes, no = at_once(
-            lambda: merging.post(path, made[1].author, agree=True),  # noqa: B023 - at once
-            lambda: merging.post(path, made[0].author, agree=False),  # noqa: B023
+            partial(merging.post, path, made[1].author, agree=True),
+            partial(merging.post, path, made[0].author, agree=False),
         )
         assert sorted((yes.status_code, no.status_code)) == [200, 409]
         merged = merging.row(made[1])["status"] == "merged"
@@ -89,10 +93,11 @@ def test_a_merge_and_the_freeze_at_once_agree(merging: Merging) -> None:
         merge, made = waiting(merging, campaign, 1)
         agent = merging.agent()
         consent, freeze = at_once(
-            lambda: merging.post(f"merges/{merge}/consent", made[1].author, agree=True),  # noqa: B023
-            lambda: merging.post(
-                f"campaigns/{campaign['id']}/phase",  # noqa: B023
-                agent,  # noqa: B023
+            partial(merging.post, f"merges/{merge}/consent", made[1].author, agree=True),
+            partial(
+                merging.post,
+                f"campaigns/{campaign['id']}/phase",
+                agent,
                 phase="vote",
                 reason="C'est l'heure.",
             ),
@@ -117,11 +122,12 @@ def test_one_proposal_goes_into_one_of_two_merges(merging: Merging) -> None:
         source, first, second = (merging.propose(campaign) for _ in range(3))
         answers = at_once(
             *(
-                lambda one=one: merging.post(  # type: ignore[misc]
+                partial(
+                    merging.post,
                     "merges",
                     one.author,
                     target=one.id,
-                    sources=[source.id],  # noqa: B023 - at once
+                    sources=[source.id],
                 )
                 for one in (first, second)
             )
@@ -138,19 +144,13 @@ def test_what_is_carried_over_while_a_merge_is_undone_leaves_no_trace(merging: M
         merge = merging.merge(target, source)["id"]
         merging.ok(f"endorsement-offers/{merge}", people[0], confirm=True)
 
-        def take_back() -> Response:
-            answer: Response = merging.world.client.delete(
-                f"/api/v1/proposals/{target.id}/endorsements",  # noqa: B023 - at once
-                headers=people[0].headers,  # noqa: B023
-            )
-            return answer
-
         undone, taken, *confirmed = at_once(
-            lambda: merging.post(f"merges/{merge}/undo", source.author, reason="Non."),  # noqa: B023
-            take_back,
+            partial(merging.post, f"merges/{merge}/undo", source.author, reason="Non."),
+            partial(take_back, merging, target, people[0]),
             *(
-                lambda one=one: merging.post(  # type: ignore[misc]
-                    f"endorsement-offers/{merge}",  # noqa: B023
+                partial(
+                    merging.post,
+                    f"endorsement-offers/{merge}",
                     one,
                     confirm=True,
                 )
@@ -172,8 +172,8 @@ def test_who_endorses_and_confirms_at_once_counts_once(merging: Merging) -> None
         merging.endorse(source, awa)
         merge = merging.merge(target, source)["id"]
         answers = at_once(
-            lambda: merging.post(f"endorsement-offers/{merge}", awa, confirm=True),  # noqa: B023
-            lambda: merging.post(f"proposals/{target.id}/endorsements", awa),  # noqa: B023
+            partial(merging.post, f"endorsement-offers/{merge}", awa, confirm=True),
+            partial(merging.post, f"proposals/{target.id}/endorsements", awa),
         )
         assert [one.status_code for one in answers] == [200, 200]
         assert merging.endorsers(target) == {awa.id}
@@ -185,8 +185,8 @@ def test_an_endorsement_during_the_merge_is_offered_or_refused(merging: Merging)
         merge, made = waiting(merging, campaign, 1)
         awa = merging.person()
         _, endorsed = at_once(
-            lambda: merging.post(f"merges/{merge}/consent", made[1].author, agree=True),  # noqa: B023
-            lambda: merging.post(f"proposals/{made[1].id}/endorsements", awa),  # noqa: B023
+            partial(merging.post, f"merges/{merge}/consent", made[1].author, agree=True),
+            partial(merging.post, f"proposals/{made[1].id}/endorsements", awa),
         )
         assert merging.row(made[1])["status"] == "merged"
         counted = endorsed.status_code == 200
@@ -206,9 +206,10 @@ def test_two_decisions_on_an_amendment_at_once_make_one_revision(merging: Mergin
         )["id"]
         answers = at_once(
             *[
-                lambda: merging.post(
-                    f"amendments/{amendment}/decision",  # noqa: B023 - at once
-                    made.author,  # noqa: B023
+                partial(
+                    merging.post,
+                    f"amendments/{amendment}/decision",
+                    made.author,
                     accept=True,
                 )
             ]
@@ -217,3 +218,48 @@ def test_two_decisions_on_an_amendment_at_once_make_one_revision(merging: Mergin
         assert sorted(one.status_code for one in answers) == [200, 409, 409]
         assert merging.told(made) == ["submitted", "revised"]
         assert merging.row(made)["revision"] == 2
+
+
+def test_a_merge_into_and_an_unmerging_out_of_one_proposal_at_once(merging: Merging) -> None:
+    campaign = merging.world.campaign()
+    for _ in range(ROUNDS):
+        ids = [str(uuid4()) for _ in range(3)]
+        target, old, new = (merging.propose(campaign, reports=[one]) for one in ids)
+        done = merging.merge(target, old)["id"]
+        coming = merging.ok("merges", target.author, target=target.id, sources=[new.id])["id"]
+        answers = at_once(
+            partial(merging.post, f"merges/{done}/undo", old.author, reason="Non."),
+            partial(merging.post, f"merges/{coming}/consent", new.author, agree=True),
+        )
+        assert [one.status_code for one in answers] == [200, 200]
+        assert [str(one) for one in merging.row(target)["reports"]] == [ids[0], ids[2]]
+        assert merging.authors(target) == {target.author.id, new.author.id}
+        assert merging.told(old) == ["submitted", "merged", "unmerged"]
+        assert merging.told(new) == ["submitted", "merged"]
+        assert merging.told(target) == ["submitted", *["revised"] * 3]
+
+
+def test_offers_for_one_target_are_answered_once_while_one_is_undone(merging: Merging) -> None:
+    campaign = merging.world.campaign()
+    for _ in range(ROUNDS):
+        target, first, second = (merging.propose(campaign) for _ in range(3))
+        awa = merging.person()
+        merging.endorse(first, awa)
+        merging.endorse(second, awa)
+        ids = [merging.merge(target, one)["id"] for one in (first, second)]
+        *confirmed, undone = at_once(
+            *(
+                partial(
+                    merging.post,
+                    f"endorsement-offers/{one}",
+                    awa,
+                    confirm=True,
+                )
+                for one in ids
+            ),
+            partial(merging.post, f"merges/{ids[1]}/undo", second.author, reason="Non."),
+        )
+        assert undone.status_code == 200, undone.text
+        assert confirmed[0].status_code == 200
+        assert confirmed[1].status_code in (200, 404)
+        assert merging.endorsers(target) == {awa.id}

@@ -31,7 +31,7 @@ def desk(world: World) -> Desk:
         ("not_feasible", "not_feasible"),
     ],
 )
-@pytest.mark.parametrize("phase", ["ideas", "review", "revision"])
+@pytest.mark.parametrize("phase", ["ideas", "review"])
 def test_an_outcome_is_answered_published_and_told(
     desk: Desk, outcome: str, status: str, phase: str
 ) -> None:
@@ -179,6 +179,35 @@ def test_the_phase_closes_everything_of_a_review(desk: Desk, phase: str) -> None
             assert refused(answer, 409, "wrong_phase")["phase"] == phase
     assert desk.sheet(laid, desk.agent)["may"] == []
     assert desk.sheet(decided, decided.author)["may"] == []
+
+
+def test_the_revision_is_for_second_looks_only(desk: Desk) -> None:
+    laid, decided, answered = desk.lay(), desk.lay(), desk.lay()
+    for one in (decided, answered):
+        desk.decided(one, "not_feasible")
+    desk.answer(answered)
+    for one in (laid, decided, answered):
+        desk.enter(one.campaign, "revision")
+    with desk.nothing_stored():
+        for answer in (desk.decide(laid), desk.judge(laid), desk.assign(laid)):
+            refused(answer, 409, "wrong_phase")
+        refused(desk.decide(decided), 409, "already_reviewed")
+    assert desk.sheet(laid, desk.agent)["may"] == []
+    assert desk.queue(campaign=str(laid.campaign))["items"] == []
+    (waiting,) = desk.queue(campaign=str(answered.campaign))["items"]
+    assert waiting["state"] == "answered"
+    assert desk.sheet(answered, desk.agent)["may"] == ["review"]
+    desk.judged(answered, "land")
+    assert desk.decided(answered)["status"] == "shortlisted"
+
+
+def test_an_answer_is_not_looked_at_while_ideas_are_collected(desk: Desk) -> None:
+    laid = desk.lay()
+    desk.decided(laid, "not_feasible")
+    desk.answer(laid)
+    desk.enter(laid.campaign, "ideas")
+    with desk.nothing_stored():
+        refused(desk.decide(laid), 409, "wrong_phase")
 
 
 def test_a_draft_is_not_judged(desk: Desk) -> None:

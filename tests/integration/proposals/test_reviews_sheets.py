@@ -49,6 +49,9 @@ def test_a_grid_is_filled_one_criterion_at_a_time(desk: Desk) -> None:
         if one["criterion"] == "land"
     )
     assert (land["service"], len(land["files"])) == ("land", 1)
+    other = desk.file()
+    sheet = desk.judge(laid, "land", "met", files=[other]).json()
+    assert [one["id"] for c in sheet["criteria"] for one in c["files"]] == [other]
     assert desk.said(laid)[1:] == []
 
 
@@ -172,7 +175,13 @@ def test_services_are_asked_asked_again_and_let_go(desk: Desk) -> None:
         ("finance", "Chiffrer.", False, False),
         ("land", "", False, False),
     ]
+    desk.run(
+        "UPDATE review_assignments SET due_on = due_on - 1 WHERE proposal_id = :id", id=laid.id
+    )
+    late = {one["service"]: one["overdue"] for one in desk.sheet(laid, desk.agent)["assignments"]}
+    assert late == {"finance": True, "land": False}
     desk.judged(laid, "cost", service="finance")
+    assert not any(one["overdue"] for one in desk.sheet(laid, desk.agent)["assignments"])
     done = {one["service"]: one["done"] for one in desk.sheet(laid, desk.agent)["assignments"]}
     assert done == {"finance": True, "land": False}
     # Asked again, it has to look again.

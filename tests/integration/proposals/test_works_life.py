@@ -173,6 +173,7 @@ def test_the_first_end_stays_known_and_a_later_one_needs_a_reason(works: Works) 
         ("La saison des pluies.", [later, latest]),
     ]
     assert works.events(ref)[-1]["payload"]["delayed"] is True
+    assert works.call("PATCH", ref, {"contractor": "Un autre"}).json()["first_ends_on"] == first
 
 
 def test_a_plan_changes_and_what_was_reached_stays(works: Works) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.proposals.discussion import domain
 from services.proposals.discussion.domain import Line, LogAction
+from services.proposals.domain import reached
 
 pytestmark = pytest.mark.unit
 
@@ -80,7 +81,7 @@ def test_a_reply_to_the_deepest_level_stays_on_it() -> None:
 def test_a_threshold_is_reached_once(
     needed: int, endorsements: int, before: datetime | None, expected: bool
 ) -> None:
-    assert domain.reached(needed, endorsements, before) is expected
+    assert reached(needed, endorsements, before) is expected
 
 
 @given(st.integers(1, 20), st.lists(st.sampled_from([-1, 1]), max_size=200))
@@ -91,7 +92,7 @@ def test_whatever_people_do_a_threshold_is_reached_once_at_most(
     for step in steps:
         count = max(0, count + step)
         most = max(most, count)
-        if domain.reached(needed, count, at):
+        if reached(needed, count, at):
             at, times = START, times + 1
     assert times == (1 if most >= needed else 0)
 

@@ -37,9 +37,12 @@ def _search() -> None:
         CREATE FUNCTION fold(words text) RETURNS text
             LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
             RETURN lower(public.unaccent('public.unaccent'::regdictionary, words));
+        -- The words to leave out are known by their accents: they go before these do.
+        CREATE TEXT SEARCH DICTIONARY fr_stop (
+            TEMPLATE = pg_catalog.simple, STOPWORDS = french, ACCEPT = false);
         CREATE TEXT SEARCH CONFIGURATION fr (COPY = pg_catalog.french);
         ALTER TEXT SEARCH CONFIGURATION fr
-            ALTER MAPPING FOR hword, hword_part, word WITH public.unaccent, french_stem;
+            ALTER MAPPING FOR hword, hword_part, word WITH fr_stop, public.unaccent, french_stem;
     """)
 
 

@@ -1,0 +1,1 @@
+"""Similar proposals, merges with consent, amendments."""

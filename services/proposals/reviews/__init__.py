@@ -1,0 +1,1 @@
+"""Feasibility reviews: criteria, services, outcomes and the author's answer."""

@@ -1,0 +1,1 @@
+"""Works: milestones, journal, ledger, completion."""
