@@ -126,7 +126,10 @@ class Proposal(Base):
 
 
 class Review(Base):
-    """The mairie's answer to a proposal: one, a second one after its author's reply."""
+    """The mairie's answer to a proposal: one, a second one after its author's reply.
+
+    ``criteria`` is the grid as it stood then: criterion, verdict, note.
+    """
 
     __tablename__ = "reviews"
 
@@ -135,6 +138,7 @@ class Review(Base):
     outcome: Mapped[Outcome]
     reason: Mapped[str]
     cost: Mapped[int] = mapped_column(BigInteger)
+    criteria: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     reviewer_id: Mapped[UUID]
     reviewed_at: Mapped[datetime] = mapped_column(DateTime(True))
 

@@ -72,7 +72,8 @@ _DETAIL = text(f"""
          WHERE a.subject_kind = 'proposal' AND a.subject_id = p.id AND NOT a.hidden
          AND f.kind = 'photo'), '[]') AS photos,
         coalesce((SELECT json_agg(json_build_object('round', r.round, 'outcome', r.outcome,
-            'reason', r.reason, 'cost', r.cost, 'reviewed_at', r.reviewed_at) ORDER BY r.round)
+            'reason', r.reason, 'cost', r.cost, 'reviewed_at', r.reviewed_at,
+            'criteria', r.criteria) ORDER BY r.round)
          FROM reviews r WHERE r.proposal_id = p.id), '[]') AS reviews,
         (SELECT json_build_object('answer', a.answer, 'at', a.at)
          FROM review_answers a WHERE a.proposal_id = p.id) AS answer,

@@ -179,14 +179,23 @@ class ProposalPage(BaseModel):
     next: str | None
 
 
+class Judged(FromRow):
+    """A criterion as it stood when the mairie decided."""
+
+    criterion: str
+    verdict: str
+    note: str
+
+
 class ReviewOut(FromRow):
-    """The mairie's answer; ``round`` 2 came after the author's reply."""
+    """The mairie's answer and its grid then; ``round`` 2 came after the author's reply."""
 
     outcome: Outcome
     reason: str
     cost: int
     reviewed_at: datetime
     round: int = 1
+    criteria: list[Judged] = []
 
 
 class Named(FromRow):

@@ -80,6 +80,8 @@ class Exercise:
         self.second = Person(self.palabre, grants)
         self.technician = Person(self.palabre, {self.commune: ("proposals.review",)})
         self.treasurer = Person(self.palabre, {self.commune: ("works.spend",)})
+        self.nobody = Person(self.palabre)
+        del self.nobody.client.headers["Authorization"]
         self.citizens = [Person(self.palabre) for _ in range(24)]
         self.campaign = ""
         self.envelopes: dict[str, str] = {}
@@ -87,12 +89,13 @@ class Exercise:
         self.authors: dict[str, Person] = {}
         self.areas = self._areas()
 
-    @property
-    def nobody(self) -> Person:
-        """Somebody who is not signed in."""
-        person = Person(self.palabre)
-        del person.client.headers["Authorization"]
-        return person
+    def __enter__(self) -> "Exercise":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        official = (self.agent, self.second, self.technician, self.treasurer, self.nobody)
+        for person in (*official, *self.citizens):
+            person.client.close()
 
     def _areas(self) -> list[tuple[str, float, float]]:
         """Return the commune's arrondissements, each with a place well inside it."""

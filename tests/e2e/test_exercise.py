@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browsing import ARTEFACTS, Visit, pick, press, shoot, sign_in, tick, words
-from tests.e2e.exercise import BUDGET, Exercise, Json, Person, today
+from tests.e2e.exercise import BUDGET, Exercise, Json, today
 from tests.e2e.running import Palabre, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -21,9 +21,12 @@ COUNT = 40
 
 
 def test_a_whole_exercise(palabre: Palabre, browser: Browser) -> None:
-    exercise = Exercise(palabre, COMMUNE)
-    exercise.announce()
-    with Visit(browser, palabre) as citizen, Visit(browser, palabre) as clerk:
+    with (
+        Exercise(palabre, COMMUNE) as exercise,
+        Visit(browser, palabre) as citizen,
+        Visit(browser, palabre) as clerk,
+    ):
+        exercise.announce()
         sign_in(citizen, palabre, CITIZEN)
         palabre.command("users", "grant", CLERK, "--role", "agent", "--commune", COMMUNE)
         sign_in(clerk, palabre, CLERK)
@@ -32,7 +35,7 @@ def test_a_whole_exercise(palabre: Palabre, browser: Browser) -> None:
         talk(exercise)
         reviews(exercise, clerk)
         vote(exercise, citizen, clerk)
-        ledgers = works(exercise, clerk, citizen)
+        ledgers = works(exercise)
         adds_up(exercise, ledgers, citizen)
     assert palabre.command("events", "dead-letters") == ""
 
@@ -63,7 +66,7 @@ def ideas(exercise: Exercise, page: Page) -> None:
     page.goto(f"/budget/{exercise.campaign}/proposer")
     page.get_by_label("Titre du projet").fill("Trois bornes-fontaines au carrefour")
     pick(page, "Eau et puits")
-    page.locator("[name=arrondissement]").select_option(index=1)
+    page.locator("[name=arrondissement]").select_option(index=4)
     page.get_by_label("À quoi ce projet").fill("L'eau est à deux kilomètres.")
     page.get_by_label("Coût estimé").fill("3 600 000")
     press(page, "Proposer ce projet")
@@ -180,7 +183,7 @@ def talk(exercise: Exercise) -> None:
 def reviews(exercise: Exercise, page: Page) -> None:
     """Every proposal is answered: most over HTTP, one at the desk, two agents at once on one."""
     exercise.enter("review")
-    stranger = Person(exercise.palabre)
+    stranger = exercise.citizens[0]
     left = list(exercise.proposals)
     body = {"outcome": "feasible", "reason": "Chiffré sur place.", "cost": 1_000_000}
     stranger.refused(f"proposals/{left[0]['id']}/review", body, 403, "forbidden")
@@ -273,7 +276,7 @@ def vote(exercise: Exercise, citizen: Page, clerk: Page) -> None:
     exercise.enter("works")
 
 
-def works(exercise: Exercise, clerk: Page, citizen: Page) -> list[str]:
+def works(exercise: Exercise) -> list[str]:
     """Build three works: plan, progress, money, delays, completion; return their refs."""
     first, second, third = (w["ref"] for w in exercise.works()[:3])
     day = today()

@@ -94,6 +94,10 @@ def review(
             outcome=body.outcome,
             reason=body.reason,
             cost=body.cost,
+            criteria=[
+                {"criterion": name, "verdict": row.verdict, "note": row.note}
+                for name, row in judged.items()
+            ],
             reviewer_id=agent.user_id,
             reviewed_at=now,
         )

@@ -230,7 +230,14 @@ def test_a_review_says_outcome_reason_and_cost(world: World, outcome: str, statu
     assert (read["status"], read["cost"], read["estimated_cost"]) == (status, 4_800_000, 4_500_000)
     assert read["review"]["outcome"] == outcome
     assert read["review"]["reason"] == "Chiffré par les services."
-    assert set(read["review"]) == {"outcome", "reason", "cost", "reviewed_at", "round"}
+    assert set(read["review"]) == {
+        "outcome",
+        "reason",
+        "cost",
+        "reviewed_at",
+        "round",
+        "criteria",
+    }
     said = world.events(made["id"])[-1]["payload"]
     assert (said["outcome"], said["status"], said["cost"]) == (outcome, status, 4_800_000)
     assert "reason" not in said

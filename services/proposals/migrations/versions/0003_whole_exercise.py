@@ -366,6 +366,7 @@ def _reviews() -> None:
     op.execute("""
         ALTER TABLE reviews
             ADD COLUMN round int NOT NULL DEFAULT 1 CHECK (round IN (1, 2)),
+            ADD COLUMN criteria jsonb NOT NULL DEFAULT '[]',
             DROP CONSTRAINT reviews_pkey,
             ADD PRIMARY KEY (proposal_id, round);
         CREATE TABLE review_answers (
