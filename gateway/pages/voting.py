@@ -64,10 +64,30 @@ def _ballot(
         nav="budget",
         campaign={"id": campaign, "title": election["title"]},
         election=election,
-        projects=projects,
+        parts=_parts(election, projects),
         chosen=chosen,
         form=form,
     )
+
+
+def _parts(election: Json, projects: list[Json]) -> list[Json]:
+    """Return the projects by envelope, each with its amount: one part where it is not divided."""
+    envelopes = election.get("envelopes") or []
+    if len(envelopes) < 2:
+        return [{"name": "", "amount": election["budget"], "projects": projects}]
+    parts = [
+        {**one, "projects": [p for p in projects if p["envelope"] == one["id"]]}
+        for one in envelopes
+    ]
+    return [part for part in parts if part["projects"]]
+
+
+def _overspent(election: Json, picked: list[Json]) -> Json | None:
+    """Return the first envelope that the chosen projects cost more than, if one is."""
+    for part in _parts(election, picked):
+        if sum(p["cost"] for p in part["projects"]) > part["amount"]:
+            return part
+    return None
 
 
 @router.post("/budget/{campaign}/vote")
@@ -92,8 +112,13 @@ def vote(
     step = form.values["step"]
     if not picked:
         form.wrong(request, "choices")
-    elif total > election["budget"]:
-        form.errors["choices"] = _("Le total dépasse le budget : retirez un projet.")
+    elif part := _overspent(election, picked):
+        form.errors["choices"] = (
+            _("Dans « %(envelope)s » le total dépasse l'enveloppe : retirez un projet.")
+            % {"envelope": part["name"]}
+            if part["name"]
+            else _("Le total dépasse le budget : retirez un projet.")
+        )
     if form.bad or step == "edit":
         return _ballot(campaign, request, places, who, election, form, chosen)
     shared: Json = {

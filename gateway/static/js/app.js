@@ -138,6 +138,17 @@
       bar.classList.toggle("over", over);
       button.disabled = over || spent === 0;
       boxes.forEach((b) => b.parentElement.classList.toggle("out", !b.checked && Number(b.dataset.cost) > budget - spent));
+      all("[data-envelope]", form).forEach(part);
+    }
+    // Each envelope has its own money: what is left of it is said in its heading.
+    function part(envelope) {
+      const own = all("[name=choices]", envelope);
+      const rest = own.filter((b) => b.checked).reduce((sum, b) => sum - Number(b.dataset.cost), Number(envelope.dataset.envelope));
+      const told = one("[data-rest]", envelope);
+      told.textContent = `${rest < 0 ? left.dataset.over : left.dataset.ok} ${francs(Math.abs(rest))}`;
+      told.classList.toggle("error-text", rest < 0);
+      if (rest < 0) button.disabled = true;
+      own.forEach((b) => b.parentElement.classList.toggle("out", !b.checked && Number(b.dataset.cost) > rest));
     }
     form.addEventListener("change", () => { touched = true; count(); });
     form.addEventListener("submit", () => { touched = false; });
