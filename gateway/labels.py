@@ -131,6 +131,8 @@ PROPOSALS: Mapping[str, Label] = {
     "not_funded": Label(N_("Non financé"), "minus", "stone"),
     "merged": Label(N_("Réuni à un autre"), "merge", "stone"),
     "withdrawn": Label(N_("Retiré par son auteur"), "minus", "stone"),
+    #: A report's history says it of the project that it led to.
+    "completed": Label(N_("Ouvrage achevé"), "check-circle", "green"),
 }
 
 AUTHOR_KINDS: Mapping[str, str] = {
@@ -223,6 +225,15 @@ SERVICES: Mapping[str, str] = {
     "social": N_("Affaires sociales"),
 }
 
+#: Where a proposal stands at the desk of those who study it.
+STUDIES: Mapping[str, Label] = {
+    "waiting": Label(N_("À confier"), "mail", "sky"),
+    "assigned": Label(N_("Confié à un service"), "users", "ochre"),
+    "overdue": Label(N_("Avis en retard"), "clock-alert", "clay"),
+    "answered": Label(N_("L'auteur a répondu"), "reply", "ochre"),
+    "done": Label(N_("Étude publiée"), "check-circle", "green"),
+}
+
 #: Where a version of a text comes from.
 REVISIONS: Mapping[str, Label] = {
     "submitted": Label(N_("Texte déposé"), "send", "sky"),
@@ -248,6 +259,79 @@ LEDGER: Mapping[str, Label] = {
     "commitment": Label(N_("Engagement"), "landmark", "sky"),
     "invoice": Label(N_("Facture"), "list", "ochre"),
     "payment": Label(N_("Paiement"), "coins", "green"),
+}
+
+WORKS: Mapping[str, Label] = {
+    "planned": Label(
+        N_("Prévu"), "calendar", "stone", N_("Le projet est voté, rien n'a commencé.")
+    ),
+    "tendering": Label(
+        N_("Appel d'offres"), "file", "sky", N_("La mairie choisit l'entreprise qui construira.")
+    ),
+    "under_way": Label(N_("En travaux"), "hammer", "ochre", N_("Le chantier est ouvert.")),
+    "suspended": Label(N_("Suspendu"), "pause", "clay", N_("Le chantier est arrêté un temps.")),
+    "completed": Label(N_("Terminé"), "check-circle", "green", N_("La mairie dit que c'est fini.")),
+    "abandoned": Label(N_("Abandonné"), "ban", "stone", N_("Le projet ne sera pas construit.")),
+}
+
+#: What ``map-draw.js`` says; {0} is a number.
+DRAWING: Mapping[str, str] = {
+    "what": N_("Comment montrer le lieu ?"),
+    "point": N_("Un point"),
+    "line": N_("Un tracé"),
+    "area": N_("Une zone"),
+    "undo": N_("Annuler le dernier point"),
+    "done": N_("Terminer"),
+    "again": N_("Recommencer"),
+    "of_point": N_("Touchez la carte à l'endroit du projet."),
+    "of_line": N_("Touchez la carte à chaque point du tracé."),
+    "of_area": N_("Touchez la carte à chaque coin de la zone."),
+    "count": N_("Points posés : {0}."),
+    "more": N_("Il en faut au moins {0}."),
+    "crossing": N_("La zone se croiserait : choisissez un autre endroit."),
+    "ended": N_("Dessin terminé. Les points peuvent encore glisser."),
+}
+
+#: Lines of a work's journal.
+JOURNAL: Mapping[str, Label] = {
+    "opened": Label(N_("Projet voté"), "trophy", "green"),
+    "contractor": Label(N_("Entreprise et dates"), "hard-hat", "sky"),
+    "milestone": Label(N_("Étapes"), "list-checks", "sky"),
+    "status": Label(N_("Changement d'état"), "refresh", "ochre"),
+    "progress": Label(N_("Avancement"), "trending-up", "ochre"),
+    "delay": Label(N_("Retard annoncé"), "clock-alert", "clay"),
+    "note": Label(N_("Nouvelle du chantier"), "message", "sky"),
+    "completed": Label(N_("Travaux terminés"), "check-circle", "green"),
+    "reopened": Label(N_("Chantier rouvert"), "undo", "clay"),
+}
+
+#: Lines of a campaign's history.
+CALENDAR: Mapping[str, Label] = {
+    "published": Label(N_("Campagne annoncée"), "megaphone", "green"),
+    "changed": Label(N_("Campagne modifiée"), "edit", "stone"),
+    "phase": Label(N_("Nouvelle étape"), "arrow-right", "ochre"),
+    "calendar": Label(N_("Étape prolongée"), "calendar-clock", "clay"),
+}
+
+#: What the mairie may change of a campaign, as its history names it.
+CAMPAIGN: Mapping[str, str] = {
+    "title": N_("Titre"),
+    "description": N_("Présentation"),
+    "automatic": N_("Passage automatique d'une étape à l'autre"),
+    "author_kinds": N_("Qui peut proposer"),
+    "proposals_per_author": N_("Projets par personne"),
+    "endorsements_needed": N_("Soutiens demandés"),
+    "pictures": N_("Images"),
+    "budget": N_("Budget"),
+    "envelopes": N_("Enveloppes"),
+}
+
+#: How a campaign's budget is divided.
+DIVISIONS: Mapping[str, Label] = {
+    "one": Label(N_("Une seule enveloppe"), "wallet"),
+    "arrondissement": Label(N_("Par arrondissement"), "map-pin"),
+    "theme": Label(N_("Par thème"), "layers"),
+    "both": Label(N_("Commune et arrondissements"), "landmark"),
 }
 
 THEMES: Mapping[str, Label] = {
@@ -309,6 +393,16 @@ def origin(code: str) -> Label:
 def stance(code: str) -> Label:
     """Return what a comment speaks for."""
     return STANCES.get(code, _UNKNOWN)
+
+
+def work(code: str) -> Label:
+    """Return the state of a work."""
+    return WORKS.get(code, _UNKNOWN)
+
+
+def journal(code: str) -> Label:
+    """Return what a line of a work's journal tells."""
+    return JOURNAL.get(code, _UNKNOWN)
 
 
 def theme(code: str | None) -> Label:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
+from uuid import UUID
 
 import shapely
 from fastapi import APIRouter, Query, Request, Response
@@ -35,53 +36,94 @@ from maps import (
     commune_parts,
     country_parts,
 )
-from services.common.problems import NotFound
+from services.common.problems import Invalid, NotFound, responses
 
 router = APIRouter(tags=["layers"])
 
-Layer = Literal["reports", "proposals", "funded"]
+Layer = Literal["reports", "proposals", "shortlist", "works", "funded"]
 MEDIA_TYPE = "application/geo+json"
-Show = Literal["all", "reports", "hotspots", "proposals", "funded", "none", "pin", "place"]
+Show = Literal[
+    "all",
+    "reports",
+    "hotspots",
+    "proposals",
+    "shortlist",
+    "works",
+    "funded",
+    "none",
+    "pin",
+    "place",
+]
 
 #: A commune with more reports on the map gets vector tiles instead of one document.
 INLINE = 500
 
-_FEATURES = """
+_COLLECTION = """
 SELECT coalesce((SELECT version FROM layer_versions WHERE commune = :commune AND layer = :layer), 0)
-    AS version,
-  json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(
-    json_build_object('type', 'Feature', 'id', id,
-      'geometry', CAST(ST_AsGeoJSON({geometry}, 6) AS json),
-      'properties', json_build_object({properties}))
-    ORDER BY id), '[]'))::text AS body
+    AS version, count(*) AS n,
+  json_build_object('type', 'FeatureCollection', 'features',
+    coalesce(json_agg(feature ORDER BY id), '[]'))::text AS body
+FROM ({features}) AS found
+"""
+_FEATURE = """
+SELECT id, json_build_object('type', 'Feature', 'id', id,
+    'geometry', CAST(ST_AsGeoJSON({geometry}, 6) AS json),
+    'properties', {properties}) AS feature
 FROM {table} WHERE commune = :commune AND {shown} AND ref = coalesce(:ref, ref)
 """
-_REPORTS = _FEATURES.format(
+_REPORTS = _FEATURE.format(
     table="map_reports",
     geometry="geom",
-    properties="'id', id, 'ref', ref, 'kind', 'report', 'category', category, 'status', status, "
-    "'created_at', received_at",
+    properties="json_build_object('id', id, 'ref', ref, 'kind', 'report', 'category', category, "
+    "'status', status, 'created_at', received_at)",
     shown="cell IS NOT NULL",
 )
+# One pin each, whatever was drawn; the drawing beside it where few are asked for. 0.00001° is 1 m.
+_PIN = "ST_PointOnSurface(geom)"
+_DRAWN = (
+    "'shape', CASE WHEN ST_Dimension(geom) > 0 "
+    "AND coalesce(CAST(:ref AS text), CAST(:campaign AS text)) IS NOT NULL "
+    "THEN CAST(ST_AsGeoJSON(ST_SimplifyPreserveTopology(geom, 0.00001), 5) AS json) END"
+)
+_OF_CAMPAIGN = "geom IS NOT NULL AND campaign = coalesce(CAST(:campaign AS uuid), campaign)"
 
 
-def _proposals(*statuses: str) -> str:
-    return _FEATURES.format(
+def _proposals(shown: str) -> str:
+    return _FEATURE.format(
         table="map_proposals",
-        # One pin each, whatever was drawn.
-        geometry="ST_PointOnSurface(geom)",
-        properties="'id', id, 'ref', ref, 'kind', 'proposal', 'category', theme, "
-        "'status', status, 'created_at', submitted_at, 'title', title, 'cost', cost, "
-        "'number', number",
-        shown=f"geom IS NOT NULL AND status IN ({', '.join(map(repr, statuses))})",
+        geometry=_PIN,
+        properties="json_strip_nulls(json_build_object('id', id, 'ref', ref, 'kind', 'proposal', "
+        "'category', theme, 'status', status, 'created_at', submitted_at, 'title', title, "
+        f"'cost', cost, 'number', number, 'comments', nullif(comments, 0), {_DRAWN}))",
+        shown=f"{_OF_CAMPAIGN} AND visible AND {shown}",
     )
 
 
-#: layer → its statement: what was rejected, merged or withdrawn is not on the map.
+_WORKS = _FEATURE.format(
+    table="map_works",
+    geometry=_PIN,
+    properties="json_strip_nulls(json_build_object('id', id, 'ref', ref, 'kind', 'work', "
+    "'category', theme, 'status', status, 'created_at', opened_at, 'title', title, "
+    f"'cost', voted_cost, 'progress', progress, 'delayed', nullif(delayed, false), {_DRAWN}))",
+    shown=_OF_CAMPAIGN,
+)
+_WON = _proposals(
+    # Projects that won before there were works have none.
+    "status = 'funded' AND NOT EXISTS (SELECT FROM map_works w WHERE w.proposal = map_proposals.id)"
+)
+
+
+def _collection(features: str) -> str:
+    return _COLLECTION.format(features=features)
+
+
+#: layer → its statement: what was rejected, merged, withdrawn or hidden is not on the map.
 LAYERS: Mapping[Layer, str] = {
-    "reports": _REPORTS,
-    "proposals": _proposals("submitted", "shortlisted"),
-    "funded": _proposals("funded"),
+    "reports": _collection(_REPORTS),
+    "proposals": _collection(_proposals("status IN ('submitted', 'shortlisted')")),
+    "shortlist": _collection(_proposals("status = 'shortlisted'")),
+    "works": _collection(f"{_WORKS} UNION ALL {_WON}"),
+    "funded": _collection(_proposals("status = 'funded'")),
 }
 _COUNT = text(
     "SELECT coalesce((SELECT version FROM layer_versions "
@@ -96,27 +138,33 @@ LABELS: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "reports": "Signalements",
         "proposals": "Propositions",
+        "shortlist": "Projets soumis au vote",
+        "works": "Travaux",
         "funded": "Projets financés",
         "hotspots": "Points chauds",
     },
     "en": {
         "reports": "Reports",
         "proposals": "Proposals",
+        "shortlist": "Projects to vote on",
+        "works": "Works",
         "funded": "Funded projects",
         "hotspots": "Hotspots",
     },
 }
 #: Which layers each kind of page shows.
 SHOWN: Mapping[Show, tuple[Kind, ...]] = {
-    "all": ("reports", "proposals", "funded", "hotspots"),
+    "all": ("reports", "proposals", "works", "hotspots"),
     "reports": ("reports",),
     "hotspots": ("reports", "hotspots"),
-    "proposals": ("proposals", "funded"),
+    "proposals": ("proposals", "works"),
+    "shortlist": ("shortlist",),
+    "works": ("works",),
     "funded": ("funded",),
     "none": (),
     # Where one chooses a place, beside what is there already.
     "pin": ("reports",),
-    "place": ("proposals", "funded"),
+    "place": ("proposals", "works"),
 }
 PICKERS = ("pin", "place")
 #: The days that a hotspot is found in.
@@ -124,11 +172,11 @@ HOTSPOT_DAYS = 90
 
 
 class LayerCache:
-    """The newest built version of each layer, compressed."""
+    """The newest built version of each layer, and of each campaign's part of it, compressed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._built: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._built: dict[tuple[str, str, UUID | None], tuple[int, bytes]] = {}
         self._locks: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
     def version(self, commune: str, layer: str) -> int:
@@ -137,31 +185,38 @@ class LayerCache:
             found = connection.scalar(_VERSION, {"commune": commune, "layer": layer})
         return found or 0
 
-    def get(self, commune: str, layer: Layer, version: int) -> tuple[int, bytes]:
+    def get(
+        self, commune: str, layer: Layer, version: int, campaign: UUID | None = None
+    ) -> tuple[int, bytes]:
         """Return the layer's GeoJSON, gzipped, at ``version`` or a newer one."""
-        key = (commune, layer)
-        with self._locks[key]:  # one thread builds, the others wait for it
+        key = (commune, layer, campaign)
+        with self._locks[commune, layer]:  # one thread builds, the others wait for it
             built = self._built.get(key)
             if built is None or built[0] != version:
-                built = self._built[key] = self._build(commune, layer)
+                version, body, kept = self._build(commune, layer, campaign)
+                built = version, gzip.compress(body.encode(), 6, mtime=0)
+                if kept:
+                    self._built[key] = built
             return built
 
     def one(self, commune: str, layer: Layer, ref: str) -> str:
         """Return the GeoJSON of one feature of a layer, if it is on it."""
-        values = {"commune": commune, "layer": layer, "ref": ref}
+        values = {"commune": commune, "layer": layer, "ref": ref, "campaign": None}
         with self._engine.connect() as connection:
             body: str = connection.execute(text(LAYERS[layer]), values).one().body
         return body
 
-    def _build(self, commune: str, layer: Layer) -> tuple[int, bytes]:
-        values = {"commune": commune, "layer": layer, "ref": None}
+    def _build(self, commune: str, layer: Layer, campaign: UUID | None) -> tuple[int, str, bool]:
+        """Return the version, the GeoJSON, and whether it is worth keeping."""
+        values = {"commune": commune, "layer": layer, "ref": None, "campaign": campaign}
         with self._engine.connect() as connection:
-            counted = connection.execute(_COUNT, values | {"level": LEVELS[0]}).one()
-            if layer == "reports" and counted.n > INLINE:
-                version, body = counted.version, _pointer(commune, counted.n)
-            else:
-                version, body = connection.execute(text(LAYERS[layer]), values).one()
-        return version, gzip.compress(body.encode(), 6, mtime=0)
+            if layer == "reports":
+                counted = connection.execute(_COUNT, values | {"level": LEVELS[0]}).one()
+                if counted.n > INLINE:
+                    return counted.version, _pointer(commune, counted.n), True
+            found = connection.execute(text(LAYERS[layer]), values).one()
+        # Whoever makes campaigns up fills no memory.
+        return found.version, found.body, campaign is None or found.n > 0
 
 
 def _pointer(commune: str, count: int) -> str:
@@ -171,18 +226,27 @@ def _pointer(commune: str, count: int) -> str:
     return json.dumps(found)
 
 
-@router.get("/communes/{code}/layers/{layer}.geojson", response_class=Response)
+@router.get(
+    "/communes/{code}/layers/{layer}.geojson",
+    response_class=Response,
+    responses=responses(NotFound, Invalid),
+)
 def layer(
     code: str,
     layer: Layer,
     request: Request,
     places: PlacesDep,
     ref: str | None = Query(None, max_length=20),
+    campaign: UUID | None = None,
 ) -> Response:
     """One layer of a commune as GeoJSON, or one feature of it; ask again with its ETag.
 
     Beyond 500 reports ``features`` is empty and ``tiles`` is the address of the vector tiles.
+    With ``campaign``, only what belongs to that campaign; then, and with ``ref``, what was drawn
+    as a line or an area has it in ``shape`` beside its point.
     """
+    if campaign and layer == "reports":
+        raise Invalid("A report belongs to no campaign.", "?campaign")
     commune = places.commune(code).code
     cache: LayerCache = request.app.state.layers
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
@@ -192,7 +256,7 @@ def layer(
     unchanged = not_modified(request, headers | {"ETag": _etag(layer, version)})
     if unchanged:
         return unchanged
-    version, packed = cache.get(commune, layer, version)
+    version, packed = cache.get(commune, layer, version, campaign)
     headers["ETag"] = _etag(layer, version)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -284,11 +348,21 @@ def _geojson(shape: Any) -> Mapping[str, Any]:
     return found
 
 
-def commune_map_parts(request: Request, code: str, show: Show = "all") -> MapView:
-    """Return a commune's map for a page in the request's language."""
+def commune_map_parts(
+    request: Request, code: str, show: Show = "all", campaign: UUID | str | None = None
+) -> MapView:
+    """Return a commune's map for a page in the request's language.
+
+    With ``campaign``, proposals and works of that campaign only, drawn as they were.
+    """
     cache: MapCache = request.app.state.maps
     locale = i18n.choose(request)
-    return _view(cache.commune(code, locale, show), f"/communes/{code}", _told(locale))
+    told = _told(locale)
+    if campaign:
+        told["data-campaign"] = str(campaign)
+    if show in PICKERS:
+        told["data-draw-words"] = drawing_words(locale)
+    return _view(cache.commune(code, locale, show), f"/communes/{code}", told)
 
 
 def country_map_parts(request: Request) -> MapView:
@@ -299,7 +373,7 @@ def country_map_parts(request: Request) -> MapView:
 
 VERSION_LENGTH = 16
 #: What map.js fetches only when it is needed.
-MODULES = ("tiles", "months")
+MODULES = ("tiles", "months", "draw")
 
 
 @cache
@@ -310,11 +384,20 @@ def words(locale: str) -> str:
         "category": labels.CATEGORIES,
         "report": labels.STATUSES,
         "proposal": labels.PROPOSALS,
+        "work": labels.WORKS,
     }
     said = {
         kind: {code: [_(label.text), label.icon, label.tone] for code, label in table.items()}
         for kind, table in tables.items()
     }
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def drawing_words(locale: str) -> str:
+    """Return what is said where a place is drawn, as JSON."""
+    _ = i18n.translations(locale).gettext
+    said = {name: _(text) for name, text in labels.DRAWING.items()}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 

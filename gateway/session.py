@@ -57,6 +57,22 @@ class Person:
         return sorted(self.principal.grants)
 
 
+#: Each permission's own part of the desk, the first one first.
+_PARTS = (
+    ("reports.manage", ""),
+    ("campaigns.manage", "/budget"),
+    ("proposals.review", "/etudes"),
+    ("works.manage", "/travaux"),
+    ("works.spend", "/travaux"),
+)
+
+
+def desk_of(who: Person | None, commune: str) -> list[str]:
+    """Return where a commune's desk begins for this person, under it; none where they have none."""
+    found = [place for permission, place in _PARTS if who and who.can(permission, commune)]
+    return found[:1]
+
+
 def person(request: Request) -> Person | None:
     """Return the signed-in person; a bad or ended session is simply nobody."""
     state = request.state

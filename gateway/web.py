@@ -69,6 +69,7 @@ def render(request: Request, name: str, *, status: int = 200, **context: Any) ->
         "request": request,
         "person": who,
         "can": lambda permission, commune: who is not None and who.can(permission, commune),
+        "desk_of": lambda commune: session.desk_of(who, commune),
         "csrf_token": session.csrf_token(request),
         "now": datetime.now(TIMEZONE),
     }

@@ -21,7 +21,7 @@ from maps.values import (
 # Degrees around the commune that one may still pan to.
 MARGIN = 0.15
 ZOOMS = (8, 19)
-CLUSTERED: tuple[Kind, ...] = ("reports", "proposals", "funded")
+CLUSTERED: tuple[Kind, ...] = ("reports", "proposals", "shortlist", "works", "funded")
 # How far back the slider of the hotspots goes, this month included.
 MONTHS = 12
 CLUSTERS = {

@@ -8,14 +8,14 @@ the script that folium writes.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-Kind = Literal["reports", "proposals", "funded", "hotspots"]
-KINDS: tuple[Kind, ...] = ("reports", "proposals", "funded", "hotspots")
+Kind = Literal["reports", "proposals", "shortlist", "works", "funded", "hotspots"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 COMMUNE_CODE = re.compile(r"[0-9]{4}")
 ARRONDISSEMENT_CODE = re.compile(r"[0-9]{4}-[0-9]{2}")

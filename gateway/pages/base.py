@@ -88,6 +88,71 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     "vote_not_open": ("", N_("Le vote n'a pas encore commencé.")),
     "vote_over": ("", N_("Le vote est terminé.")),
     "election_closed": ("", N_("Le vote est terminé.")),
+    "not_open": ("", N_("Ce projet ne peut plus être soutenu ni discuté.")),
+    "spans_arrondissements": (
+        "place",
+        N_("Le lieu doit tenir en entier dans l'arrondissement de l'enveloppe."),
+    ),
+    "no_envelope": ("envelope", N_("Aucune enveloppe n'est prévue pour ce lieu et ce thème.")),
+    "envelope_needed": ("envelope", N_("Plusieurs enveloppes conviennent : choisissez-en une.")),
+    "not_welcome": ("", N_("Les règles de la campagne ne permettent pas ce dépôt.")),
+    "bad_invitation": ("code", N_("Ce code n'est pas connu, ou a déjà servi.")),
+    "unknown_file": ("photos", N_("Une photo n'a pas été reçue. Choisissez-la de nouveau.")),
+    "too_many_files": ("photos", N_("Cinq photos au plus.")),
+    "unknown_proposal": ("other", N_("Aucun projet n'a ce numéro, par exemple P-7K4M2PQ.")),
+    "other_campaign": ("other", N_("Ce projet est d'une autre campagne.")),
+    "nothing_changes": ("", N_("Rien n'est changé dans le texte.")),
+    "not_mergeable": ("", N_("Un de ces projets ne peut plus être réuni ni séparé.")),
+    "already_merging": ("", N_("Un de ces projets est déjà dans une autre réunion en attente.")),
+    "merge_closed": ("", N_("Cette réunion n'attend plus cela.")),
+    "amendment_closed": ("", N_("Cette suggestion a déjà reçu une réponse.")),
+    "already_answered": ("", N_("La réponse a déjà été donnée.")),
+    "nothing_to_answer": ("", N_("Il n'y a pas d'étude à laquelle répondre.")),
+    "comment_closed": ("", N_("Cet avis a été masqué ou retiré.")),
+    "own_words": ("", N_("C'est votre propre texte : c'est aux autres de le dire.")),
+    "already_reported": ("", N_("Vous l'avez déjà signalé à la mairie.")),
+    "already_appealed": ("", N_("Un nouvel examen a déjà été demandé.")),
+    "not_hidden": ("", N_("Ce texte n'est plus masqué.")),
+    "same_agent": ("", N_("Un autre agent doit en décider : pas celui qui a masqué, ni l'auteur.")),
+    "nothing_to_decide": ("", N_("Il n'y a plus rien à décider ici.")),
+    "not_reviewable": ("", N_("Ce projet n'est plus à étudier.")),
+    "still_draft": ("", N_("Ce projet n'est encore qu'un brouillon.")),
+    "file_too_large": ("files", N_("Ce fichier est trop lourd : 10 Mo au plus.")),
+    "document_too_large": ("files", N_("Ce document est trop lourd : 5 Mo et 200 pages au plus.")),
+    "not_a_document": ("files", N_("Ce fichier n'est pas un PDF lisible.")),
+    "unsafe_document": (
+        "files",
+        N_("Ce PDF est protégé ou contient un programme : enregistrez-le de nouveau, simplement."),
+    ),
+    "reason_needed": (
+        "reason",
+        N_("L'étape devait durer plus longtemps : dites pourquoi elle finit avant."),
+    ),
+    "not_planned": ("phase", N_("Cette étape n'est pas au calendrier.")),
+    "shortens": ("closes", N_("Donnez une fin plus tardive que celle annoncée, et à venir.")),
+    "phase_over": ("phase", N_("Cette étape est finie : ses dates restent.")),
+    "works_unfinished": ("", N_("Des travaux ne sont ni terminés ni abandonnés.")),
+    "rules_tightened": (
+        "",
+        N_(
+            "Des habitants proposent déjà selon ces règles : elles ne peuvent plus que s'assouplir."
+        ),
+    ),
+    "outside_envelopes": (
+        "",
+        N_("Des projets retenus n'ont pas d'enveloppe : donnez-en une à chacun avant le vote."),
+    ),
+    "forum_exists": ("name", N_("Cette assemblée est déjà saisie : même nom, même jour.")),
+    "unit_cost_not_found": ("", N_("La mairie n'a pas de chiffre à elle pour cet ouvrage.")),
+    "too_many_unit_costs": ("", N_("La mairie garde déjà 200 coûts : retirez-en un d'abord.")),
+    "wrong_state": ("", N_("L'état des travaux a changé : cela ne se peut plus.")),
+    "milestone_reached": ("", N_("Cette étape était déjà atteinte.")),
+    "already_countered": ("", N_("Cette ligne est déjà annulée, ou en annule une autre.")),
+    "note_needed": ("note", N_("Dites pourquoi : tout le monde le lira.")),
+    "end_is_set": ("ends_on", N_("La fin est déjà annoncée : une autre date est un retard.")),
+    "end_not_set": ("", N_("Aucune fin n'est encore annoncée : rien ne peut être en retard.")),
+    "not_later": ("ends_on", N_("Un retard finit après la date annoncée.")),
+    "not_a_day": ("dated", N_("Ce jour est encore à venir.")),
 }
 #: A field a service found wrong, by name.
 FIELDS: Mapping[str, str] = {
@@ -114,6 +179,47 @@ FIELDS: Mapping[str, str] = {
     "assignee": N_("Choisissez une personne ou un service."),
     "name": N_("Donnez un nom de 80 signes au plus."),
     "phases": N_("Les dates se suivent sans se chevaucher."),
+    "need": N_("Dites le problème en deux mille signes au plus."),
+    "beneficiaries": N_("Deux mille signes au plus."),
+    "author_name": N_("Donnez un nom de 80 signes au plus."),
+    "author_kind": N_("Dites au nom de qui vous proposez."),
+    "envelope": N_("Choisissez une enveloppe de la liste."),
+    "photos": N_("Cinq photos au plus."),
+    "cost_lines": N_("Pour chaque ligne, choisissez quoi et écrivez combien, en chiffres."),
+    "body": N_("Écrivez votre avis, en deux mille signes au plus."),
+    "answer": N_("Écrivez votre réponse, en deux mille signes au plus."),
+    "other": N_("Donnez le numéro d'un autre projet, par exemple P-7K4M2PQ."),
+    "geometry": N_("Ce dessin n'est pas lisible. Montrez le lieu de nouveau."),
+    "verdict": N_("Choisissez un avis."),
+    "service": N_("Choisissez un service de la liste."),
+    "due_on": N_("Choisissez un jour à venir."),
+    "files": N_("Dix fichiers au plus."),
+    "decision": N_("Choisissez une décision."),
+    "abuse": N_("Choisissez une raison de la liste."),
+    "public_note": N_("Écrivez la raison que tous liront, en mille signes au plus."),
+    "planned": N_("Choisissez une étape qui n'est pas finie."),
+    "day": N_("Donnez une date."),
+    "later": N_("Donnez une fin plus tardive que celle annoncée, et à venir."),
+    "author_kinds": N_("Cochez au moins une sorte d'auteurs."),
+    "proposals_per_author": N_("Un nombre de 1 à 100, ou rien."),
+    "endorsements_needed": N_("Un nombre de soutiens, ou 0."),
+    "envelopes": N_("Chaque enveloppe a un nom à elle, et un montant en chiffres."),
+    "shift": N_("Un nombre de jours, de 1 à 3 650."),
+    "people": N_("Un nombre de personnes."),
+    "held_on": N_("Donnez le jour où elle s'est tenue, aujourd'hui ou avant."),
+    "youth": N_("Les jeunes sont parmi les femmes et les hommes : pas plus qu'eux."),
+    "unit": N_("Dites l'unité en 30 signes au plus : km, mètre, forage…"),
+    "unit_cost": N_("Donnez le coût d'une unité en chiffres."),
+    "amount": N_("Donnez un montant en chiffres, sans centimes, par exemple 2 500 000."),
+    "label": N_("Dites pour quoi, en 200 signes au plus."),
+    "kind": N_("Choisissez : engagement, facture ou paiement."),
+    "payee": N_("Un nom de 120 signes au plus, sur une ligne."),
+    "document": N_("Un numéro de 80 signes au plus, sur une ligne."),
+    "contractor": N_("Un nom de 120 signes au plus, sur une ligne."),
+    "starts_on": N_("Donnez un début qui vient avant la fin."),
+    "ends_on": N_("Donnez une fin qui vient après le début."),
+    "milestones": N_("Chaque étape a un titre de 120 signes au plus, et peut-être une date."),
+    "step": N_("Choisissez une étape de la liste."),
 }
 _OTHER = N_("Cela n'a pas pu être enregistré. Vérifiez et réessayez.")
 
@@ -150,6 +256,11 @@ def amount(text: str) -> int | None:
     plain = "".join(text.upper().split())
     digits = plain.removesuffix("CFA").removesuffix("F").replace(".", "").replace(",", "")
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 14 else None
+
+
+def whole(text: str) -> int | None:
+    """Read a whole number that a page sent along, e.g. the version that was on it, or None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def point(form: Form) -> tuple[float, float] | None:
@@ -203,13 +314,18 @@ def proposals_of(collection: Json, names: Mapping[str, str]) -> list[Json]:
     ]
 
 
+def cursor(answer: Json) -> str | None:
+    """Return where the page after ``answer`` begins, or None for the last one."""
+    found = parse_qs(urlsplit(answer.get("next") or "").query).get("cursor")
+    return found[0] if found else None
+
+
 def following(base: str, kept: Mapping[str, str], answer: Json) -> str | None:
     """Return the page after this one: ``answer``'s cursor on our own path."""
-    cursor = parse_qs(urlsplit(answer.get("next") or "").query).get("cursor")
-    if not cursor:
+    after = cursor(answer)
+    if after is None:
         return None
-    query = {k: v for k, v in kept.items() if v} | {"cursor": cursor[0]}
-    return f"{base}?{urlencode(query)}"
+    return f"{base}?{urlencode({k: v for k, v in kept.items() if v} | {'cursor': after})}"
 
 
 def timeline(campaign: Json) -> list[Json]:
@@ -250,7 +366,7 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     "ideas": (N_("Proposer un projet"), "/proposer"),
     "vote": (N_("Voter"), "/vote"),
     "results": (N_("Voir les résultats"), "/resultats"),
-    "works": (N_("Voir les travaux"), "/resultats"),
+    "works": (N_("Voir les travaux"), "/travaux"),
     "closed": (N_("Voir les résultats"), "/resultats"),
 }
 _LOOK = (N_("Voir la campagne"), "")

@@ -1,29 +1,60 @@
-"""Budget campaigns and their proposals, for citizens."""
+"""Budget campaigns, for citizens: what is asked when, how much there is, what is proposed."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy.orm import Session
 
+from gateway import labels
 from gateway.clients import Api
-from gateway.errors import ServiceProblem
-from gateway.layers import commune_map_parts
+from gateway.labels import N_
+from gateway.layers import Show, commune_map_parts
 from gateway.pages import base
-from gateway.pages.base import CampaignId, Form, Json
-from gateway.places import Places, PlacesDep
-from gateway.projections.linked import linked_reports
-from gateway.session import ApiDep, CheckedForm, MaybePerson, SignedIn
-from gateway.web import gettext, redirect, render
+from gateway.pages.base import CampaignId, Json
+from gateway.places import PlacesDep
+from gateway.projections.envelopes import Filled, Sum, filled
+from gateway.session import ApiDep, MaybePerson
+from gateway.web import gettext, render
 from services.common.db import SessionDep
 
 router = APIRouter(include_in_schema=False)
 
+Code = Annotated[str, Query(max_length=40)]
+Search = Annotated[str, Query(max_length=100)]
 Cursor = Annotated[str | None, Query(max_length=200)]
+
+SORTS: Mapping[str, str] = {
+    "newest": N_("Les plus récents"),
+    "endorsed": N_("Les plus soutenus"),
+    "discussed": N_("Les plus discutés"),
+    "number": N_("Par numéro de bulletin"),
+}
+#: What a list can be filtered by: what an author took back is no proposal any more.
+STATUSES = ("submitted", "shortlisted", "not_feasible", "funded", "not_funded", "merged")
+#: Phases in which the vote has made works of proposals.
+BUILT = ("results", "works", "closed")
+#: Phases whose map shows something else than all that is proposed.
+SHOWN: Mapping[str, Show] = {
+    "vote": "shortlist",
+    "results": "works",
+    "works": "works",
+    "closed": "works",
+}
+#: How far an envelope is filled, as drawn: the words, and the colour of its bar.
+STAGES: Sequence[tuple[str, str, str]] = (
+    ("proposed", N_("Proposé"), "faint"),
+    ("shortlisted", N_("Retenu pour le vote"), "ochre-bar"),
+    ("funded", N_("Financé"), ""),
+)
+#: Lines of the history that say that a date is another one now.
+MOVES_SHOWN = 3
+NOTHING = Filled()
 
 
 @router.get("/communes/{code}/budget")
 def campaigns(code: str, request: Request, places: PlacesDep, api: ApiDep) -> Response:
     """List a commune's campaigns, the one that asks something now first."""
+    commune = places.commune(code)
     _ = gettext(request)
     found = api.campaigns(commune=code)
     first = base.foremost(found)
@@ -31,9 +62,9 @@ def campaigns(code: str, request: Request, places: PlacesDep, api: ApiDep) -> Re
     return render(
         request,
         "budget/list.html",
-        commune=places.commune(code),
+        commune=commune,
         nav="budget",
-        campaigns=[base.told(c, _) for c in found],
+        campaigns=[{**base.told(c, _), "built": c["phase"] in BUILT} for c in found],
     )
 
 
@@ -43,14 +74,32 @@ def campaign(
     request: Request,
     places: PlacesDep,
     api: ApiDep,
+    session: SessionDep,
     who: MaybePerson,
+    envelope: Code = "",
+    theme: Code = "",
+    arrondissement: Code = "",
+    status: Code = "",
+    sort: Code = "",
+    q: Search = "",
     cursor: Cursor = None,
 ) -> Response:
-    """Show a campaign: its phases, its amount, its proposals as a list and a map."""
+    """Show a campaign: its phases, its envelopes, its rules, its proposals as a list and a map."""
     found = base.told(api.campaign(campaign), gettext(request))
     code = found["commune"]
     names = base.place_names(places, code)
-    answer = api.proposals(campaign=campaign, limit=base.PAGE, cursor=cursor)
+    numbered = sum(found["counts"][s] for s in ("shortlisted", "funded", "not_funded")) > 0
+    sorts = {s: text for s, text in SORTS.items() if numbered or s != "number"}
+    chosen = {
+        "q": q.strip(),
+        "envelope": base.known(envelope, [one["id"] for one in found["envelopes"]]),
+        "theme": base.known(theme, labels.THEMES),
+        "arrondissement": base.known(arrondissement, names),
+        "status": base.known(status, STATUSES),
+        "sort": base.known(sort, sorts),
+    }
+    wanted = {name: value for name, value in chosen.items() if value}
+    answer = api.proposals(campaign=campaign, **wanted, limit=base.PAGE, cursor=cursor)
     drafts = api.proposals(campaign=campaign, status="draft")["features"] if who else []
     path = f"/budget/{found['id']}"
     return render(
@@ -58,148 +107,111 @@ def campaign(
         "budget/one.html",
         commune=places.commune(code),
         nav="budget",
-        map=commune_map_parts(request, code, "proposals"),
+        map=commune_map_parts(request, code, SHOWN.get(found["phase"], "proposals"), campaign),
         places=names,
         campaign=found,
+        moves=moves(history(api, campaign))[-MOVES_SHOWN:],
+        envelopes=envelopes(found, filled(session, campaign)),
+        built=found["phase"] in BUILT,
+        shortlisted=numbered,
+        forums=forums(api, campaign),
         count=sum(found["counts"].values()),
         proposals=base.proposals_of(answer, names),
         drafts=[base.located(one["properties"], names) for one in drafts],
+        chosen=chosen,
+        filtered=bool(wanted.keys() - {"sort"}),
+        sorts=sorts,
+        statuses=[s for s in STATUSES if found["counts"].get(s)],
         base=path,
-        following=base.following(path, {}, answer),
+        following=base.following(path, chosen, answer),
         later=cursor is not None,
     )
 
 
-@router.get("/budget/{campaign}/proposer")
-def new_proposal(
-    campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep, _person: SignedIn
-) -> Response:
-    """Give the form that proposes a project."""
-    return _form(api.campaign(campaign), request, places, Form())
+def envelopes(campaign: Json, sums: Mapping[str, Filled]) -> list[Json]:
+    """Return a campaign's envelopes, each with the stages that hold something and their share."""
+    return [
+        {**one, "stages": _stages(one["amount"], sums.get(one["id"], NOTHING))}
+        for one in campaign["envelopes"]
+    ]
 
 
-def _form(campaign: Json, request: Request, places: Places, form: Form) -> Response:
-    code = campaign["commune"]
-    names = base.place_names(places, code)
+def _stages(amount: int, held: Filled) -> list[Json]:
+    found = []
+    for name, text, tone in STAGES:
+        told: Sum = getattr(held, name)
+        if told.number or name == "proposed":
+            share = round(100 * told.cost / amount)
+            found.append(
+                {
+                    "name": name,
+                    "text": text,
+                    "tone": tone,
+                    "number": told.number,
+                    "cost": told.cost,
+                    "share": share,
+                    "drawn": min(share, 100),
+                }
+            )
+    return found
+
+
+def history(api: Api, campaign: str) -> list[Json]:
+    """Return the public lines of a campaign's history, the first one first."""
+    lines: list[Json] = api.budget("campaigns", campaign, "history")["items"]
+    return lines
+
+
+def moves(lines: Sequence[Json]) -> list[Json]:
+    """Return the lines that say that a phase was prolonged, or left before its announced end."""
+    return [
+        line
+        for line in lines
+        if line["kind"] == "calendar" or (line["kind"] == "phase" and line["detail"].get("early"))
+    ]
+
+
+def forums(api: Api, campaign: str) -> list[Json]:
+    """Return a campaign's assemblies with how many came, the first held first."""
+    found: list[Json] = api.budget("campaigns", campaign, "forums")["items"]
+    return [{**one, "people": one["women"] + one["men"]} for one in found]
+
+
+@router.get("/budget/{campaign}/calendrier")
+def calendar(campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep) -> Response:
+    """Show a campaign's dates, and everything that was done to it, by whom and why."""
+    found = base.told(api.campaign(campaign), gettext(request))
+    lines = history(api, campaign)
     return render(
         request,
-        "budget/propose.html",
-        status=422 if form.bad else 200,
-        commune=places.commune(code),
-        nav="budget",
-        form=form,
-        campaign=campaign,
-        map=commune_map_parts(request, code, "place"),
-        places=names,
-        arrondissements=list(names.items()),
-    )
-
-
-@router.post("/budget/{campaign}/proposer")
-def create_proposal(
-    campaign: CampaignId,
-    request: Request,
-    places: PlacesDep,
-    api: ApiDep,
-    sent: CheckedForm,
-    _person: SignedIn,
-) -> Response:
-    """Submit a project."""
-    form = Form.of(sent)
-    found = api.campaign(campaign)
-    body = _proposal(request, places, found, form)
-    if form.bad:
-        return _form(found, request, places, form)
-    try:
-        made = api.create_proposal(body, key=form.values["idempotency_key"])
-    except ServiceProblem as problem:
-        base.refuse(request, form, problem, over_budget="estimated_cost")
-        return _form(found, request, places, form)
-    return redirect(f"/propositions/{made['ref']}?merci=1")
-
-
-def _proposal(request: Request, places: Places, campaign: Json, form: Form) -> Json:
-    """Read the form into a proposal; what is missing is written on the form."""
-    _ = gettext(request)
-    values = form.values
-    at = base.point(form)
-    if at is None and values["arrondissement"] in base.place_names(places, campaign["commune"]):
-        inside = places.now().parts[values["arrondissement"]].representative_point()
-        at = (round(inside.x, 6), round(inside.y, 6))
-    if at is None:
-        form.wrong(request, "place")
-    cost = base.amount(values["estimated_cost"])
-    for name, good in (
-        ("title", bool(values["title"])),
-        ("description", bool(values["description"])),
-        ("estimated_cost", bool(cost)),
-    ):
-        if not good:
-            form.wrong(request, name)
-    return {
-        "campaign": campaign["id"],
-        "title": values["title"],
-        "description": values["description"],
-        "geometry": {"type": "Point", "coordinates": list(at or ())},
-        "estimated_cost": cost,
-        "theme": values["theme"] or None,
-    }
-
-
-@router.get("/propositions/{ref}")
-def proposal(
-    ref: str,
-    request: Request,
-    places: PlacesDep,
-    api: ApiDep,
-    session: SessionDep,
-    merci: Annotated[str, Query(max_length=5)] = "",
-) -> Response:
-    """Show one proposal and what the mairie said of it; a draft to those who may finish it."""
-    return _show(api, ref, request, places, session, thanks=bool(merci))
-
-
-def _show(
-    api: Api,
-    ref: str,
-    request: Request,
-    places: Places,
-    session: Session,
-    *,
-    thanks: bool = False,
-    notice: str = "",
-) -> Response:
-    found = api.proposal(ref)
-    names = base.place_names(places, found["commune"])
-    linked = linked_reports(session, found["reports"])
-    return render(
-        request,
-        "budget/proposal.html",
-        status=409 if notice else 200,
+        "budget/calendar.html",
         commune=places.commune(found["commune"]),
         nav="budget",
-        proposal=base.located(found, names),
-        reports=[base.located(one, names) for one in linked],
-        campaign=api.campaign(found["campaign"]),
-        thanks=thanks,
-        problem=notice,
+        campaign=found,
+        lines=lines[::-1],
+        prolonged={line["detail"]["phase"] for line in lines if line["kind"] == "calendar"},
     )
 
 
-@router.post("/propositions/{ref}/soutien")
-def endorse(
-    ref: str,
-    request: Request,
-    places: PlacesDep,
-    api: ApiDep,
-    session: SessionDep,
-    sent: CheckedForm,
-    _person: SignedIn,
-) -> Response:
-    """Stand behind a proposal."""
-    try:
-        api.endorse(ref, key=str(sent.get("idempotency_key", "")))
-    except ServiceProblem as problem:
-        refused = base.refuse(request, Form(), problem)
-        return _show(api, ref, request, places, session, notice=refused.notice)
-    return redirect(f"/propositions/{ref}")
+@router.get("/budget/{campaign}/assemblees")
+def assemblies(campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep) -> Response:
+    """List the assemblies held for a campaign, with how many women, men and young people came."""
+    found = api.campaign(campaign)
+    names = base.place_names(places, found["commune"])
+    held = forums(api, campaign)
+    return render(
+        request,
+        "budget/assemblies.html",
+        commune=places.commune(found["commune"]),
+        nav="budget",
+        campaign=found,
+        forums=[{**one, "where": _where(one, names)} for one in held],
+        totals={
+            name: sum(one[name] for one in held) for name in ("women", "men", "youth", "people")
+        },
+    )
+
+
+def _where(forum: Json, names: Mapping[str, str]) -> str:
+    words = (forum["place"], names.get(forum["arrondissement"] or "", ""))
+    return ", ".join(word for word in words if word)

@@ -1,32 +1,25 @@
-"""The town hall's desk: campaigns, reviews of proposals, the close of a vote."""
+"""The town hall's desk: its campaigns, and where each of them stands."""
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway import labels
 from gateway.clients import Api
-from gateway.errors import ServiceProblem
 from gateway.labels import N_
 from gateway.pages import base
-from gateway.pages.base import CampaignId, Form, Json
+from gateway.pages.base import CampaignId, Json
 from gateway.pages.voting import election_of
 from gateway.places import Places, PlacesDep
-from gateway.session import ApiDep, CheckedForm, require
-from gateway.web import TIMEZONE, gettext, redirect, render
+from gateway.session import ApiDep, require
+from gateway.web import gettext, render
 from services.common.problems import NotFound
 
 router = APIRouter(prefix="/mairie/{code}", include_in_schema=False)
 
 MANAGE = "campaigns.manage"
 REVIEW = "proposals.review"
-CLOSE = "elections.manage"
 
-#: The usual calendar: days that each phase lasts, one after the other.
-PLANNED: Mapping[str, int] = {"ideas": 30, "review": 21, "vote": 14}
-END_OF_DAY = time(23, 59, 59)
 #: What an agent should know before opening a phase.
 WARNINGS: Mapping[str, str] = {
     "ideas": N_("Les habitants pourront proposer des projets dès maintenant."),
@@ -36,111 +29,74 @@ WARNINGS: Mapping[str, str] = {
     "works": N_("Les projets financés passeront en travaux."),
     "closed": N_("La campagne sera terminée et ne pourra plus être rouverte."),
 }
+BEFORE_VOTE = ("ideas", "review", "revision")
+#: Statuses of works that keep a campaign open.
+UNFINISHED = ("planned", "tendering", "under_way", "suspended")
+#: Lines of the history that are shown at once.
+RECENT = 5
+#: The work of a campaign under its page, or under the commune's desk: where, the icon, the words,
+#: and the permission that it takes.
+DUTIES: Sequence[tuple[str, str, str, str]] = (
+    ("etudes?campagne={campaign}", "scale", N_("Études à faire"), REVIEW),
+    ("fusions?campagne={campaign}", "git-merge", N_("Projets à réunir"), MANAGE),
+    ("moderation", "shield", N_("Textes signalés"), MANAGE),
+    ("budget/{campaign}/saisie", "file", N_("Saisir des projets sur papier"), MANAGE),
+    ("budget/{campaign}/assemblees", "users", N_("Assemblées"), MANAGE),
+    ("budget/{campaign}/calendrier", "calendar-clock", N_("Prolonger une étape"), MANAGE),
+    ("travaux?campaign={campaign}", "hammer", N_("Travaux et dépenses"), "works.manage"),
+    ("couts", "receipt", N_("Coûts unitaires"), MANAGE),
+    ("budget/{campaign}/cloner", "copy", N_("Reprendre pour une autre année"), MANAGE),
+)
+#: What is given away of a campaign.
+EXPORTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "proposals": (N_("Projets"), ("csv", "geojson")),
+    "revisions": (N_("Versions des textes"), ("csv",)),
+    "works": (N_("Travaux"), ("csv", "geojson")),
+    "ledger": (N_("Dépenses"), ("csv",)),
+}
 
 
-@router.get("/budget")
-def campaigns(code: str, request: Request, places: PlacesDep, api: ApiDep) -> Response:
-    """List the commune's campaigns."""
-    commune = places.commune(code)
-    require(request, MANAGE, code)
-    return render(
-        request,
-        "desk/campaigns.html",
-        commune=commune,
-        nav="desk",
-        tab="budget",
-        campaigns=api.campaigns(commune=code),
-    )
-
-
-@router.get("/budget/nouvelle")
-def new_campaign(code: str, request: Request, places: PlacesDep) -> Response:
-    """Give the form of a campaign, its dates filled in."""
-    _ = gettext(request)
-    require(request, MANAGE, code)
-    day = datetime.now(TIMEZONE).date()
-    form = Form()
-    form.values["title"] = _("Budget participatif %(year)s") % {"year": day.year + 1}
-    for phase, days in PLANNED.items():
-        form.values[f"{phase}_opens"] = day.isoformat()
-        day += timedelta(days=days)
-        form.values[f"{phase}_closes"] = day.isoformat()
-        day += timedelta(days=1)
-    return _form(code, request, places, form)
-
-
-def _form(code: str, request: Request, places: Places, form: Form) -> Response:
-    return render(
-        request,
-        "desk/new_campaign.html",
-        status=422 if form.bad else 200,
-        commune=places.commune(code),
-        nav="desk",
-        tab="budget",
-        form=form,
-        planned=list(PLANNED),
-    )
-
-
-@router.post("/budget/nouvelle")
-def create_campaign(
-    code: str, request: Request, places: PlacesDep, api: ApiDep, sent: CheckedForm
-) -> Response:
-    """Announce a campaign; it starts in preparation."""
-    require(request, MANAGE, code)
-    form = Form.of(sent)
-    body = _campaign(request, code, form)
-    if form.bad:
-        return _form(code, request, places, form)
-    try:
-        made = api.create_campaign(body, key=form.values["idempotency_key"])
-    except ServiceProblem as problem:
-        return _form(code, request, places, base.refuse(request, form, problem))
-    return redirect(f"/mairie/{code}/budget/{made['id']}")
-
-
-def _campaign(request: Request, code: str, form: Form) -> Json:
-    """Read the form into a campaign; what is wrong is written on the form."""
-    _ = gettext(request)
-    budget = base.amount(form.values["budget"])
-    if not budget:
-        form.wrong(request, "budget")
-    if not form.values["title"]:
-        form.wrong(request, "title")
-    phases = []
-    latest = date.min
-    for phase in PLANNED:
-        opens, closes = (_day(form.values[f"{phase}_{end}"]) for end in ("opens", "closes"))
-        if not opens or not closes or closes < opens or opens <= latest:
-            form.wrong(request, f"{phase}_opens", "phases")
-            continue
-        latest = closes
-        phases.append(
-            {
-                "phase": phase,
-                "opens_at": _utc(opens, time.min),
-                "closes_at": _utc(closes, END_OF_DAY),
-            }
-        )
-    return {"commune": code, "title": form.values["title"], "budget": budget, "phases": phases}
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _utc(day: date, at: time) -> str:
-    return datetime.combine(day, at, TIMEZONE).astimezone(UTC).isoformat()
-
-
-def _own(api: Api, code: str, campaign: str) -> Json:
+def own(api: Api, code: str, campaign: str) -> Json:
+    """Return a campaign of the commune; another's is not found at this desk."""
     found = api.campaign(campaign)
     if found["commune"] != code:
         raise NotFound
     return found
+
+
+def page(
+    request: Request,
+    geography: Places,
+    code: str,
+    template: str,
+    /,
+    *,
+    bad: bool = False,
+    **more: object,
+) -> Response:
+    """Return a page of the desk's budget part; 422 where its form is wrong."""
+    return render(
+        request,
+        template,
+        status=422 if bad else 200,
+        commune=geography.commune(code),
+        nav="desk",
+        tab="budget",
+        **more,
+    )
+
+
+@router.get("/budget")
+def campaigns(code: str, request: Request, places: PlacesDep, api: ApiDep) -> Response:
+    """List the commune's campaigns, the one that asks something now first."""
+    places.commune(code)
+    require(request, MANAGE, code)
+    _ = gettext(request)
+    found = api.campaigns(commune=code)
+    first = base.foremost(found)
+    found.sort(key=lambda one: one is not first)
+    told = [base.told(one, _) for one in found]
+    return page(request, places, code, "desk/campaigns.html", campaigns=told)
 
 
 @router.get("/budget/{campaign}")
@@ -152,207 +108,71 @@ def campaign(
     api: ApiDep,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """Show a campaign to those who run it: counts, proposals, next phases."""
+    """Show a campaign to those who run it: next step, envelopes, proposals, all that was done."""
     require(request, MANAGE, code)
     _ = gettext(request)
-    found = base.told(_own(api, code, campaign), _)
+    found = base.told(own(api, code, campaign), _)
     answer = api.proposals(campaign=campaign, limit=base.PAGE, cursor=cursor)
+    lines = api.budget("campaigns", campaign, "history")["items"][::-1]
+    planned = [step["phase"] for step in found["phases"]]
     path = f"/mairie/{code}/budget/{campaign}"
     voting = found["phase"] == "vote"
-    election = election_of(api, campaign) if voting else None
-    return render(
+    return page(
         request,
+        places,
+        code,
         "desk/campaign.html",
-        commune=places.commune(code),
-        nav="desk",
-        tab="budget",
         campaign=found,
-        counts=[(s, n) for s, n in found["counts"].items() if n or s in ("submitted",)],
+        steps=sorted(found["allowed"], key=lambda one: one not in planned),
+        warnings=WARNINGS,
+        counts=[(s, n) for s, n in found["counts"].items() if n or s == "submitted"],
+        envelopes=shortlist(api, campaign),
         proposals=base.proposals_of(answer, base.place_names(places, code)),
-        election=election,
+        lines=lines[:RECENT],
+        older=lines[RECENT:],
+        works=_unfinished(api, found),
+        election=election_of(api, campaign) if voting else None,
         waiting=_("Le vote s'ouvre ou les résultats arrivent : rechargez dans un instant.")
         if voting
         else _("Plus rien à ouvrir : la campagne est terminée."),
+        before_vote=found["phase"] in BEFORE_VOTE,
+        duties=_duties(request, code, campaign),
+        exports=EXPORTS,
         base=path,
         following=base.following(path, {}, answer),
         later=cursor is not None,
     )
 
 
-@router.get("/budget/{campaign}/etape")
-def confirm_phase(
-    code: str,
-    campaign: CampaignId,
-    request: Request,
-    places: PlacesDep,
-    api: ApiDep,
-    phase: Annotated[str, Query(max_length=20)],
-) -> Response:
-    """Ask to confirm a phase."""
-    require(request, MANAGE, code)
-    return _confirm_phase(request, places, _own(api, code, campaign), phase, Form())
+def shortlist(api: Api, campaign: str) -> Sequence[Json]:
+    """Return the envelopes, each with its shortlisted proposals, numbered as the ballot does.
+
+    The service numbers envelope by envelope, in the order in which it lists them.
+    """
+    found: list[Json] = api.budget("campaigns", campaign, "shortlist")["envelopes"]
+    number = 0
+    for envelope in found:
+        for proposal in envelope["proposals"]:
+            number += 1
+            proposal["number"] = proposal["number"] or number
+        envelope["left"] = envelope["amount"] - envelope["total"]
+    return found
 
 
-def _confirm_phase(
-    request: Request, places: Places, campaign: Json, phase: str, form: Form
-) -> Response:
+def _duties(request: Request, code: str, campaign: str) -> list[Json]:
+    """Return the links to what this agent may do around a campaign."""
     _ = gettext(request)
-    name = _(labels.phase(phase).text)
-    return _confirm(
-        request,
-        places,
-        campaign,
-        form,
-        title=_("Ouvrir l'étape « %(phase)s » ?") % {"phase": name},
-        lines=[
-            _(WARNINGS.get(phase, labels.phase(phase).says)),
-            _("On ne revient pas en arrière."),
-        ],
-        confirm=_("Oui, ouvrir"),
-        fields={"phase": phase},
-        final=phase == "vote",
-    )
+    who = require(request, MANAGE, code)
+    return [
+        {"href": f"/mairie/{code}/{path.format(campaign=campaign)}", "icon": icon, "text": _(text)}
+        for path, icon, text, permission in DUTIES
+        if who.can(permission, code)
+    ]
 
 
-def _confirm(
-    request: Request, places: Places, campaign: Json, form: Form, **words: object
-) -> Response:
-    return render(
-        request,
-        "desk/confirm.html",
-        status=422 if form.bad else 200,
-        commune=places.commune(campaign["commune"]),
-        nav="desk",
-        tab="budget",
-        campaign=campaign,
-        form=form,
-        **words,
-    )
-
-
-@router.post("/budget/{campaign}/etape")
-def open_phase(
-    code: str,
-    campaign: CampaignId,
-    request: Request,
-    places: PlacesDep,
-    api: ApiDep,
-    sent: CheckedForm,
-) -> Response:
-    """Open the phase."""
-    require(request, MANAGE, code)
-    found = _own(api, code, campaign)
-    form = Form.of(sent)
-    phase = form.values["phase"]
-    try:
-        api.set_phase(campaign, phase, key=form.values["idempotency_key"])
-    except ServiceProblem as problem:
-        base.refuse(request, form, problem)
-        return _confirm_phase(request, places, found, phase, form)
-    return redirect(f"/mairie/{code}/budget/{campaign}")
-
-
-@router.get("/budget/{campaign}/cloture")
-def confirm_close(
-    code: str, campaign: CampaignId, request: Request, places: PlacesDep, api: ApiDep
-) -> Response:
-    """Ask to confirm the end of the vote."""
-    require(request, CLOSE, code)
-    return _confirm_close(request, places, _own(api, code, campaign), Form())
-
-
-def _confirm_close(request: Request, places: Places, campaign: Json, form: Form) -> Response:
-    _ = gettext(request)
-    return _confirm(
-        request,
-        places,
-        campaign,
-        form,
-        title=_("Clore le vote et compter ?"),
-        lines=[
-            _("Plus personne ne pourra voter ni changer son bulletin."),
-            _("Les voix sont comptées aussitôt et les résultats publiés. C'est définitif."),
-        ],
-        confirm=_("Clore et publier les résultats"),
-        fields={},
-        final=True,
-    )
-
-
-@router.post("/budget/{campaign}/cloture")
-def close(
-    code: str,
-    campaign: CampaignId,
-    request: Request,
-    places: PlacesDep,
-    api: ApiDep,
-    sent: CheckedForm,
-) -> Response:
-    """Close the vote, count, publish."""
-    require(request, CLOSE, code)
-    found = _own(api, code, campaign)
-    election = election_of(api, campaign)
-    if election is None:
-        raise NotFound
-    form = Form.of(sent)
-    try:
-        api.close_election(election["id"], key=form.values["idempotency_key"])
-    except ServiceProblem as problem:
-        return _confirm_close(request, places, found, base.refuse(request, form, problem))
-    return redirect(f"/budget/{campaign}/resultats")
-
-
-@router.get("/propositions/{ref}")
-def proposal(code: str, ref: str, request: Request, places: PlacesDep, api: ApiDep) -> Response:
-    """Show a proposal with the form of its review."""
-    require(request, REVIEW, code)
-    return _proposal(request, places, api, code, ref, Form())
-
-
-def _proposal(
-    request: Request, places: Places, api: Api, code: str, ref: str, form: Form
-) -> Response:
-    found = api.proposal(ref)
-    if found["commune"] != code:
-        raise NotFound
-    if found["status"] == "draft":  # not yet anybody's to review
-        return redirect(f"/propositions/{found['ref']}")
-    return render(
-        request,
-        "desk/proposal.html",
-        status=422 if form.bad else 200,
-        commune=places.commune(code),
-        nav="desk",
-        tab="budget",
-        proposal=base.located(found, base.place_names(places, code)),
-        campaign=api.campaign(found["campaign"]),
-        form=form,
-    )
-
-
-@router.post("/propositions/{ref}")
-def review(
-    code: str, ref: str, request: Request, places: PlacesDep, api: ApiDep, sent: CheckedForm
-) -> Response:
-    """Publish a review: an outcome, a cost, a reason."""
-    require(request, REVIEW, code)
-    _ = gettext(request)
-    form = Form.of(sent)
-    values = form.values
-    cost = base.amount(values["cost"])
-    for name, good in (
-        ("outcome", values["outcome"] in labels.OUTCOMES),
-        ("cost", bool(cost)),
-        ("reason", bool(values["reason"])),
-    ):
-        if not good:
-            form.wrong(request, name)
-    if not form.bad:
-        body = {"outcome": values["outcome"], "cost": cost, "reason": values["reason"]}
-        try:
-            api.review(ref, body, key=values["idempotency_key"])
-        except ServiceProblem as problem:
-            base.refuse(request, form, problem, over_budget="cost")
-        else:
-            return redirect(f"/mairie/{code}/propositions/{ref}")
-    return _proposal(request, places, api, code, ref, form)
+def _unfinished(api: Api, campaign: Json) -> list[str]:
+    """Return refs of the works that keep a campaign from its end."""
+    if campaign["phase"] != "works" or "closed" in campaign["allowed"]:
+        return []
+    works = api.budget("works", campaign=campaign["id"], limit=200)["features"]
+    return [w["properties"]["ref"] for w in works if w["properties"]["status"] in UNFINISHED]

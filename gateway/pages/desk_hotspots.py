@@ -151,7 +151,7 @@ def _draft(places: Places, api: Api, hotspot: Json, campaign: str, key: str) -> 
         "draft": True,
     }
     # By the hotspot, not by the form: who asks twice, from two windows, makes one draft.
-    made = api.create_proposal(draft, key=_key(f"{campaign}/{told['ref']}", "draft"))
+    made = api.budget_write("proposals", body=draft, key=_key(f"{campaign}/{told['ref']}", "draft"))
     try:
         api.draft_from_hotspot(told["ref"], made["ref"], key=_key(key, "hotspot"))
     except ServiceProblem as problem:

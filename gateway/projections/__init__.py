@@ -7,6 +7,7 @@ TABLES = (
     "map_reports",
     "report_cells",
     "map_proposals",
+    "map_works",
     "campaigns",
     "elections",
     "results",

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 _CAMPAIGN = (
     "SELECT id, commune, title, budget, phase, phases, envelopes, published_at FROM campaigns "
-    "WHERE title IS NOT NULL"
+    "WHERE published_at IS NOT NULL"
 )
 # What the mairie hid and what its author took back is nobody's to count.
 _REPORT_COUNTS = text(
@@ -24,13 +24,22 @@ _REPORTS_BY_COMMUNE = text(
 )
 _CAMPAIGNS = text(f"{_CAMPAIGN} AND commune = :c ORDER BY published_at DESC, id DESC")
 _ONE_CAMPAIGN = text(f"{_CAMPAIGN} AND id = :id")
+# What goes on in another proposal is counted there.
 _PROPOSAL_COUNTS = text(
-    "SELECT status, count(*) FROM map_proposals WHERE campaign = :id GROUP BY status"
+    "SELECT status, count(*) FROM map_proposals WHERE campaign = :id AND visible "
+    "AND submitted_at IS NOT NULL AND status NOT IN ('merged', 'withdrawn') GROUP BY status"
 )
 _PROPOSALS = text(
-    "SELECT id, ref, title, theme, cost, status, number, arrondissement, submitted_at "
-    "FROM map_proposals WHERE campaign = :id AND title IS NOT NULL "
+    "SELECT id, ref, title, theme, cost, status, number, arrondissement, envelope, comments, "
+    "submitted_at FROM map_proposals "
+    "WHERE campaign = :id AND visible AND submitted_at IS NOT NULL AND status <> 'withdrawn' "
     "ORDER BY number NULLS LAST, submitted_at DESC, id"
+)
+_WORKS = text(
+    "SELECT id, ref, proposal, proposal_ref, envelope, title, theme, voted_cost, opened_at, "
+    "status, progress, ends_on, delayed, completed_at, committed, invoiced, paid, "
+    "confirmed, disputed FROM map_works "
+    "WHERE campaign = :id AND opened_at IS NOT NULL ORDER BY opened_at, id"
 )
 _ELECTION = text(
     "SELECT id, campaign, commune, ballot_type, rule, budget, opens_at, closes_at, state "
@@ -70,6 +79,11 @@ def proposal_counts(session: Session, campaign_id: UUID) -> dict[str, int]:
 def proposals(session: Session, campaign_id: UUID) -> list[Row]:
     """Return a campaign's proposals, by number, then newest first."""
     return _rows(session.execute(_PROPOSALS, {"id": campaign_id}).mappings().all())
+
+
+def works(session: Session, campaign_id: UUID) -> list[Row]:
+    """Return a campaign's works as they stand, with what was spent on each, oldest first."""
+    return _rows(session.execute(_WORKS, {"id": campaign_id}).mappings().all())
 
 
 def election(session: Session, campaign_id: UUID) -> Row | None:

@@ -1,6 +1,6 @@
 """The least that the gateway reads of each event."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,11 +45,16 @@ class ReportVisibility(OfReport):
     now: Place | None = None
 
 
-class Campaign(Reader):
-    """A campaign was announced."""
+class OfCampaign(Reader):
+    """What every event about a campaign says."""
 
     id: UUID
     commune: str
+
+
+class Campaign(OfCampaign):
+    """A campaign was announced."""
+
     title: str
     budget: int
     phase: str
@@ -57,12 +62,24 @@ class Campaign(Reader):
     envelopes: list[dict[str, Any]]
 
 
-class CampaignPhase(Reader):
+class CampaignChange(OfCampaign):
+    """A campaign's title, money or rules are others now."""
+
+    title: str
+    budget: int
+    envelopes: list[dict[str, Any]]
+
+
+class CampaignPhase(OfCampaign):
     """A campaign entered another phase."""
 
-    id: UUID
-    commune: str
     phase: str
+
+
+class CampaignCalendar(OfCampaign):
+    """A phase was prolonged: all dates, as they are now."""
+
+    phases: list[dict[str, Any]]
 
 
 class Project(Reader):
@@ -71,7 +88,6 @@ class Project(Reader):
     id: UUID
     ref: str
     number: int
-    cost: int
 
 
 class Ballot(Reader):
@@ -79,52 +95,140 @@ class Ballot(Reader):
 
     campaign: UUID
     commune: str
+    title: str
+    budget: int
     projects: list[Project]
+    envelopes: list[dict[str, Any]] = Field(default=[])
 
 
-class Proposal(Reader):
-    """A proposal was submitted; ``geometry`` is GeoJSON."""
+class OfProposal(Reader):
+    """What every event about a proposal says."""
 
     id: UUID
     ref: str
     campaign: UUID
     commune: str
+
+
+class ProposalContent(OfProposal):
+    """What a proposal is; ``geometry`` is GeoJSON."""
+
     arrondissement: str | None
     title: str
     theme: str | None
     estimated_cost: int
     geometry: dict[str, Any]
+    envelope: UUID | None = None
     status: str
+
+
+class Proposal(ProposalContent):
+    """A proposal was submitted."""
+
     submitted_at: datetime
 
 
-class Review(Reader):
+class ProposalRevision(ProposalContent):
+    """A proposal was revised; ``cost`` is the mairie's, where there is one."""
+
+    cost: int | None
+
+
+class Review(OfProposal):
     """The mairie answered a proposal."""
 
-    id: UUID
-    ref: str
-    campaign: UUID
-    commune: str
     cost: int
     status: str
 
 
-class Outcome(Reader):
+class Outcome(OfProposal):
     """The vote gave a proposal its money, or did not."""
 
-    id: UUID
-    ref: str
-    campaign: UUID
-    commune: str
     cost: int
 
 
-class Election(Reader):
-    """A vote was opened."""
+class ProposalStatus(OfProposal):
+    """A proposal was merged into another, parted from it, or withdrawn."""
+
+    status: str
+
+
+class ProposalVisibility(OfProposal):
+    """The mairie hid a proposal, or showed it again."""
+
+    visible: bool
+
+
+class Discussion(OfProposal):
+    """So many comments can be read now."""
+
+    comments: int
+
+
+class OfWork(Reader):
+    """What every event about a work says."""
+
+    id: UUID
+    ref: str
+    proposal: UUID
+    proposal_ref: str
+    campaign: UUID
+    commune: str
+
+
+class Work(OfWork):
+    """A funded proposal is a work now; ``geometry`` is GeoJSON."""
+
+    envelope: UUID | None
+    title: str
+    theme: str | None
+    voted_cost: int
+    geometry: dict[str, Any]
+    status: str
+    opened_at: datetime
+
+
+class WorkState(OfWork):
+    """A work moved on."""
+
+    status: str
+    progress: int
+    ends_on: date | None
+    delayed: bool
+
+
+class WorkMoney(OfWork):
+    """The sums of a work's ledger, FCFA."""
+
+    committed: int
+    invoiced: int
+    paid: int
+
+
+class WorkEnd(OfWork):
+    """A work was finished."""
+
+    completed_at: datetime
+
+
+class WorkCheck(OfWork):
+    """So many find it finished, so many do not."""
+
+    confirmed: int
+    disputed: int
+
+
+class OfElection(Reader):
+    """What every event about a vote says."""
 
     id: UUID
     campaign: UUID
     commune: str
+
+
+class Election(OfElection):
+    """A vote was opened."""
+
     ballot_type: str
     rule: str
     budget: int
@@ -132,20 +236,13 @@ class Election(Reader):
     closes_at: datetime
 
 
-class ElectionEnd(Reader):
+class ElectionEnd(OfElection):
     """A vote was closed."""
 
-    id: UUID
-    campaign: UUID
-    commune: str
 
-
-class Results(Reader):
+class Results(OfElection):
     """A vote was counted."""
 
-    id: UUID
-    campaign: UUID
-    commune: str
     rule: str
     budget: int
     total_cost: int

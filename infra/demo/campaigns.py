@@ -138,9 +138,12 @@ class Exercise:
         if self.plan.division == "arrondissement":
             populous = sorted(self.town.areas, key=lambda area: -area.people)[:3]
             for area in populous:
-                name = f"{int(area.code[-2:])}ᵉ arrondissement"
                 amount = self.plan.budget // 5
-                yield {"name": name, "amount": amount, "arrondissement": area.code}
+                yield {"name": area.name, "amount": amount, "arrondissement": area.code}
+
+    def after(self, at: datetime, hours: float) -> datetime:
+        """Return a moment so many hours later, or now where that is still to come."""
+        return min(at + timedelta(hours=hours), self.loading.now)
 
     def collect(self, at: datetime) -> None:
         """Have people and an assembly propose; others endorse, comment, and ask to merge two."""
@@ -154,7 +157,7 @@ class Exercise:
                 self.campaign,
                 NewForum(
                     name=f"Forum de {self.town.name}",
-                    held_on=(at + timedelta(days=1)).date(),
+                    held_on=self.after(at, 24).date(),
                     place=texts.FORUM_PLACE,
                     women=self.dice.randint(30, 90),
                     men=self.dice.randint(30, 90),
@@ -162,12 +165,12 @@ class Exercise:
                 ),
             ).id
             for place, project in enumerate(chosen):
-                moment = at + timedelta(hours=self.dice.uniform(4, 40))
+                moment = self.after(at, self.dice.uniform(4, 40))
                 heard = {"origin": "assembly", "forum": str(forum)} if place % 5 == 4 else {}
                 self.propose(session, project, moment, heard)
-            self.talk(session, at + timedelta(days=2))
+            self.talk(session, self.after(at, 40))
         if len(self.submitted) > 5:
-            self.merge(at + timedelta(days=5))
+            self.merge(self.after(at, 110))
 
     def propose(
         self,
@@ -200,14 +203,14 @@ class Exercise:
         self.submitted.append(made.id)
         self.authors[made.id] = author
         for _ in range(2 + int(self.dice.expovariate(1 / 7))):
-            discussion.endorse(session, made.id, uuid.uuid4(), at=moment + timedelta(hours=9))
+            discussion.endorse(session, made.id, uuid.uuid4(), at=self.after(moment, 9))
 
     def talk(self, session: Session, at: datetime) -> None:
         """Comment on some proposals, for and against."""
         for proposal in self.submitted:
             for stance, words in self.dice.sample(texts.COMMENTS, self.dice.randint(0, 3)):
                 body = NewComment(body=words, stance=stance, name=self.dice.choice(texts.AUTHORS))
-                moment = at + timedelta(hours=self.dice.uniform(1, 60))
+                moment = self.after(at, self.dice.uniform(1, 60))
                 discussion.comment(session, proposal, Principal(uuid.uuid4()), body, at=moment)
 
     def merge(self, at: datetime) -> None:
@@ -240,7 +243,7 @@ class Exercise:
                         "criteria": texts.criteria(outcome),
                     }
                 )
-                moment = at + timedelta(hours=self.dice.uniform(5, 60))
+                moment = self.after(at, self.dice.uniform(5, 60))
                 reviews.review(session, self.agent, proposal, body, at=moment)
 
     def vote(self) -> None:

@@ -18,6 +18,7 @@ class Area:
     """An arrondissement with the share of the commune's people who live there."""
 
     code: str
+    name: str
     shape: BaseGeometry
     people: int
 
@@ -40,12 +41,12 @@ def town(connection: Connection, code: str, dice: random.Random, spots: int) -> 
     ).one()
     rows = connection.execute(
         text(
-            "SELECT code, ST_AsBinary(geom), population_2013 FROM reference.arrondissements "
+            "SELECT code, name, ST_AsBinary(geom), population_2013 FROM reference.arrondissements "
             "WHERE commune_code = :c ORDER BY code"
         ),
         {"c": code},
     )
-    areas = [Area(r[0], shapely.from_wkb(bytes(r[1])), r[2]) for r in rows]
+    areas = [Area(r[0], r[1], shapely.from_wkb(bytes(r[2])), r[3]) for r in rows]
     centre = shapely.Point(lon, lat)
     found = Town(code, name, areas, [])
     chosen = [scattered(found, dice, centre, WIDE) for _ in range(spots)]

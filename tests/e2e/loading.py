@@ -154,7 +154,8 @@ class Load:
 
     def enter(self, campaign: str, phase: str) -> None:
         """Take the campaign to a phase."""
-        self.api.post(f"/campaigns/{campaign}/phase", {"phase": phase}, who=self.agent)
+        body = {"phase": phase, "reason": "Tout le monde a pu répondre."}
+        self.api.post(f"/campaigns/{campaign}/phase", body, who=self.agent)
 
     def ballot(self, election: str, projects: Sequence[str]) -> None:
         """One more person votes for one or two of the projects."""

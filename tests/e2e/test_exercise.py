@@ -376,7 +376,7 @@ def adds_up(exercise: Exercise, refs: list[str], page: Page) -> None:
     stored = {(ref, kind): int(total) for ref, kind, total in lines}
     answer = exercise.nobody.client.get(f"campaigns/{exercise.campaign}/export/ledger.csv")
     written: Counter[tuple[str, str]] = Counter()
-    for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))):
+    for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"):
         written[(row["work"], row["kind"])] += int(row["amount"])
     assert dict(written) == stored
     logged: Counter[tuple[str, str]] = Counter()

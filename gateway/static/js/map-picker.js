@@ -1,9 +1,10 @@
 // Choosing a place on a map: <div data-map-picker data-lon-input="#lon" data-lat-input="#lat">
-// around it. Loaded after map.js, which calls palabre.pick for such a map.
+// around it. Loaded after map.js, which calls palabre.pick for such a map. Within a form that has
+// data-draw the place may be drawn as a line or an area: map-draw.js comes for that.
 (function () {
   "use strict";
 
-  const { announce, icon, labelsOf, make, say, words, calm } = window.palabre;
+  const { announce, icon, labelsOf, make, module, say, words, calm } = window.palabre;
 
   function inRing([x, y], ring) {
     let inside = false;
@@ -42,6 +43,23 @@
 
     const target = L.divIcon({ className: "pick", iconSize: [40, 48], iconAnchor: [20, 46], html: make("span", "pick-head") });
 
+    // The place is these points, [lon, lat]; none: it is still to be chosen. Returns what is said.
+    function settle(points, accuracy) {
+      const codes = [...new Set(points.map((point) => areaAt(map.palabreAreas.arrondissement, point)))];
+      const within = !map.palabreAreas.commune || points.every((point) => areaAt(map.palabreAreas.commune, point));
+      const [at] = points;
+      if (lon) lon.value = at ? at[0].toFixed(6) : "";
+      if (lat) lat.value = at ? at[1].toFixed(6) : "";
+      const code = codes.length === 1 ? codes[0] : null;
+      if (areaField && (code || points.length > 1)) areaField.value = code || "";
+      place.classList.toggle("has-place", Boolean(at));
+      place.classList.toggle("is-outside", !within);
+      if (!at) return "";
+      place.dispatchEvent(new CustomEvent("palabre:picked", { bubbles: true, detail: { lon: at[0], lat: at[1], area: code, inside: Boolean(within), accuracy: accuracy || null } }));
+      const names = codes.map((one) => labels[one]).filter(Boolean).join(", ");
+      return !within ? words.outside : names ? say("chosenIn", names) : words.chosen;
+    }
+
     function choose(latlng, accuracy) {
       const at = latlng.wrap();
       if (!marker) {
@@ -52,18 +70,16 @@
       marker.setLatLng(at);
       if (ring) ring.remove();
       ring = accuracy ? L.circle(at, { radius: accuracy, className: "pick-accuracy", interactive: false }).addTo(map) : null;
-      if (lon) lon.value = at.lng.toFixed(6);
-      if (lat) lat.value = at.lat.toFixed(6);
-      const point = [at.lng, at.lat];
-      const code = areaAt(map.palabreAreas.arrondissement, point);
-      const within = !map.palabreAreas.commune || areaAt(map.palabreAreas.commune, point);
-      if (areaField && code) areaField.value = code;
-      place.classList.add("has-place");
-      place.classList.toggle("is-outside", !within);
-      const where = !within ? words.outside : code && labels[code] ? say("chosenIn", labels[code]) : words.chosen;
+      const where = settle([[at.lng, at.lat]], accuracy);
       announce(map, accuracy ? `${say("located", Math.round(accuracy))} ${where}` : where);
-      place.dispatchEvent(new CustomEvent("palabre:picked", { bubbles: true, detail: { lon: at.lng, lat: at.lat, area: code, inside: Boolean(within), accuracy: accuracy || null } }));
     }
+
+    function clear() {
+      [marker, ring].forEach((layer) => layer && layer.remove());
+      marker = ring = null;
+    }
+
+    let put = choose;
 
     function locate() {
       if (!navigator.geolocation) { announce(map, words.noPosition); return; }
@@ -71,7 +87,7 @@
       navigator.geolocation.getCurrentPosition(
         ({ coords }) => {
           const at = L.latLng(coords.latitude, coords.longitude);
-          choose(at, coords.accuracy);
+          put(at, coords.accuracy);
           map.setView(at, Math.max(map.getZoom(), 16), { animate: !calm });
         },
         (error) => announce(map, error.code === error.PERMISSION_DENIED ? words.refused : words.noPosition),
@@ -94,20 +110,24 @@
     // The place that a photo remembers, taken over by the form.
     place.addEventListener("palabre:place", ({ detail }) => {
       const at = L.latLng(detail.lat, detail.lon);
-      choose(at);
+      put(at);
       map.setView(at, 16, { animate: false });
     });
-    map.on("click", (event) => choose(event.latlng));
+    map.on("click", (event) => put(event.latlng));
     // A touch on a pin shows its card and means "here" too: the same spot may have a new problem.
-    map.on("popupopen", (event) => choose(event.popup.getLatLng()));
+    map.on("popupopen", (event) => put(event.popup.getLatLng()));
     container.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && event.target === container) { event.preventDefault(); choose(map.getCenter()); }
+      if (event.key === "Enter" && event.target === container) { event.preventDefault(); put(map.getCenter()); }
     });
+    container.appendChild(make("span", "map-cross")).setAttribute("aria-hidden", "true");
     if (lon && lat && lon.value && lat.value && isFinite(lon.value) && isFinite(lat.value)) {
       const at = L.latLng(Number(lat.value), Number(lon.value));
       choose(at);
       map.setView(at, 16, { animate: false });
     }
+    const form = place.closest("[data-draw]");
+    const ready = ({ draw }) => { put = draw(map, place, form, { choose, clear, settle }); };
+    if (form) module("draw").then(ready, () => {}); // where it cannot be had, a point will do
   }
 
   window.palabre.pick = pick;

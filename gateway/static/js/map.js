@@ -24,7 +24,8 @@
       offline: "La carte n'a pas pu être mise à jour.", group: "{0} éléments : agrandir",
       map: "Carte. Flèches pour se déplacer, + et − pour zoomer.",
       pick: "Carte. Flèches pour se déplacer, + et − pour zoomer, Entrée pour choisir le centre.",
-      report: "Signalement", proposal: "Proposition", hotspots: "Points chauds sur {0} jours",
+      report: "Signalement", proposal: "Proposition", work: "Travaux", nth: "N° {0}", late: "En retard",
+      comment: "{0} commentaire", comments: "{0} commentaires", hotspots: "Points chauds sur {0} jours",
       area: "{0} carré coloré", areas: "{0} carrés colorés", noArea: "rien d'inhabituel", likely: "inhabituel", unlikely: "très inhabituel",
     },
     en: {
@@ -38,7 +39,8 @@
       offline: "The map could not be brought up to date.", group: "{0} items: zoom in",
       map: "Map. Arrows to move, + and − to zoom.",
       pick: "Map. Arrows to move, + and − to zoom, Enter to choose the centre.",
-      report: "Report", proposal: "Proposal", hotspots: "Hotspots over {0} days",
+      report: "Report", proposal: "Proposal", work: "Works", nth: "No. {0}", late: "Late",
+      comment: "{0} comment", comments: "{0} comments", hotspots: "Hotspots over {0} days",
       area: "{0} coloured cell", areas: "{0} coloured cells", noArea: "nothing unusual", likely: "unusual", unlikely: "very unusual",
     },
   };
@@ -49,8 +51,8 @@
   const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric", timeZone: "Africa/Porto-Novo" });
 
   // What the page calls codes: kind -> code -> [text, icon, tone]; map.css gives a tone its colour.
-  const codes = { category: {}, report: {}, proposal: {} };
-  const PLACES = { report: "/signalements/", proposal: "/propositions/" };
+  const codes = { category: {}, report: {}, proposal: {}, work: {} };
+  const PLACES = { report: "/signalements/", proposal: "/propositions/", work: "/travaux/" };
 
   const say = (key, value) => words[key].replace("{0}", value);
   const known = (kind, code) => codes[kind][code] || [String(code || "").replace(/_/g, " "), "other", "sky"];
@@ -91,12 +93,17 @@
 
   // ---- pins -------------------------------------------------------------------------------
 
-  const kindOf = (p) => (p.kind === "proposal" ? "proposal" : "report");
+  const kindOf = (p) => (Object.hasOwn(PLACES, p.kind) ? p.kind : "report");
 
   function iconOf(p) {
-    if (kindOf(p) === "report") return known("category", p.category)[1];
+    const kind = kindOf(p);
+    if (kind === "report") return known("category", p.category)[1];
+    if (kind === "work") return known(kind, p.status)[1];
     return p.status === "funded" ? "trophy" : "lightbulb";
   }
+
+  // On the ballot a project goes by its number.
+  const numberOf = (p) => (p.status === "shortlisted" && Number.isInteger(p.number) ? p.number : 0);
 
   const toneOf = (p) => known(kindOf(p), p.status)[2];
 
@@ -113,7 +120,8 @@
     createIcon() {
       const p = this.options.properties;
       const pin = dressed(this, `pin pin-${kindOf(p)} tone-${toneOf(p)}`);
-      pin.appendChild(make("span", "pin-head")).appendChild(icon(iconOf(p)));
+      const nth = numberOf(p);
+      pin.appendChild(make("span", "pin-head")).append(nth ? number.format(nth) : icon(iconOf(p)));
       pin.setAttribute("aria-label", nameOf(p));
       return pin;
     },
@@ -121,18 +129,24 @@
   });
 
   function nameOf(p) {
-    const what = p.kind === "proposal" ? p.title || words.proposal : known("category", p.category)[0];
-    return [what, known(kindOf(p), p.status)[0]].join(", ");
+    const kind = kindOf(p);
+    const what = kind === "report" ? known("category", p.category)[0] : p.title || words[kind];
+    const nth = numberOf(p);
+    return [...(nth ? [say("nth", nth)] : []), what, known(kind, p.status)[0]].join(", ");
   }
 
   function card(p) {
     const box = make("div", "pin-card");
     const kind = kindOf(p);
-    box.appendChild(make("p", "pin-kind", `${words[kind]} ${p.ref || ""}`));
+    const nth = numberOf(p);
+    box.appendChild(make("p", "pin-kind", [words[kind], nth ? say("nth", nth) : p.ref].filter(Boolean).join(" ")));
     box.appendChild(make("h3", "pin-title", p.title || known("category", p.category)[0]));
     const facts = box.appendChild(make("p", "pin-facts"));
     facts.appendChild(make("span", `pin-status tone-${toneOf(p)}`, known(kind, p.status)[0]));
+    if (p.delayed) facts.appendChild(make("span", "pin-late", words.late));
+    if (Number.isFinite(p.progress)) facts.appendChild(make("span", "pin-progress", `${number.format(p.progress)}\u202f%`));
     if (Number.isFinite(p.cost)) facts.appendChild(make("span", "pin-cost", `${number.format(p.cost)} FCFA`));
+    if (p.comments > 0) facts.appendChild(make("span", "", say(p.comments === 1 ? "comment" : "comments", number.format(p.comments))));
     const date = new Date(p.created_at);
     if (!isNaN(date)) facts.appendChild(make("time", "", day.format(date))).dateTime = p.created_at;
     if (p.ref) {
@@ -199,9 +213,13 @@
   }
 
   function toLayer(feature, kind) {
-    if (kind === "hotspots") return toHotspot(feature);
-    if (feature.geometry.type === "Point") return toMarker(feature);
-    return L.geoJSON(feature, { style: { className: "map-work" } });
+    return kind === "hotspots" ? toHotspot(feature) : toMarker(feature);
+  }
+
+  // What was drawn as a line or an area, beside its pin, which says all there is to say.
+  function toShape({ properties: p }) {
+    if (!p.shape) return null;
+    return L.geoJSON(p.shape, { interactive: false, style: { className: `map-shape tone-${toneOf(p)}` } });
   }
 
   function identify(feature, at) {
@@ -210,7 +228,7 @@
   }
 
   // What is seen of a feature. Tiles of other zooms round its place otherwise: it moves from 3 m on.
-  const SEEN = ["kind", "ref", "category", "status", "title", "cost", "n", "z", "trend", "sentence", "sentence_en"];
+  const SEEN = ["kind", "ref", "category", "status", "title", "cost", "n", "z", "trend", "sentence", "sentence_en", "number", "comments", "progress", "delayed", "shape"];
   const seen = ({ properties }) => JSON.stringify(SEEN.map((name) => properties[name]));
 
   function stays(drawn, feature) {
@@ -232,12 +250,15 @@
       const next = wanted.get(id);
       if (next && stays(drawn, next)) continue;
       gone.push(drawn.layer);
+      if (drawn.shape) entry.shapes.removeLayer(drawn.shape);
       entry.shown.delete(id);
     }
     for (const [id, feature] of wanted) {
       if (entry.shown.has(id)) continue;
       const layer = toLayer(feature, entry.kind);
-      entry.shown.set(id, { layer, feature });
+      const shape = toShape(feature);
+      if (shape) entry.shapes.addLayer(shape);
+      entry.shown.set(id, { layer, feature, shape });
       fresh.push(layer);
     }
     if (entry.layer.addLayers) {
@@ -331,12 +352,21 @@
 
   function layer(map, group, { url, kind }) {
     const slow = kind === "hotspots";
-    // A page of hotspots may be about one category, or other days.
-    const about = slow ? attribute(map.getContainer(), "data-hotspots") || "" : "";
-    const entry = { map, layer: group, url: asking(url, new URLSearchParams(about)), kind, every: slow ? SLOW : REFRESH, found: null, kept: new Map(), shown: new Map(), alone: null, etag: null, at: 0, turn: 0, busy: null };
+    // A page of hotspots may be about one category, or other days; one of a campaign about that.
+    const page = (name) => attribute(map.getContainer(), name) || "";
+    const about = slow ? new URLSearchParams(page("data-hotspots")) : kind === "reports" ? [] : [["campaign", page("data-campaign")]];
+    const entry = { map, layer: group, shapes: L.layerGroup(), url: asking(url, about), kind, every: slow ? SLOW : REFRESH, found: null, kept: new Map(), shown: new Map(), alone: null, etag: null, at: 0, turn: 0, busy: null };
     layers.push(entry);
-    map.on("layeradd", (event) => { if (event.layer === group) refresh(entry); });
-    map.on("layerremove", (event) => { if (event.layer === group) stand(entry, null); });
+    map.on("layeradd", (event) => {
+      if (event.layer !== group) return;
+      entry.shapes.addTo(map);
+      refresh(entry);
+    });
+    map.on("layerremove", (event) => {
+      if (event.layer !== group) return;
+      entry.shapes.remove();
+      stand(entry, null);
+    });
     map.on("moveend", () => {
       if (!entry.found || !entry.found.tiles || !map.hasLayer(group)) return;
       draw(entry).catch(() => announce(map, words.offline, "offline"));
@@ -478,5 +508,5 @@
     L.Map.mergeOptions({ zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false, inertia: false });
     if (L.MarkerClusterGroup) L.MarkerClusterGroup.prototype.options.animate = false;
   }
-  window.palabre = { map: start, areas, layer, months, clusterIcon, reload, announce, icon, labelsOf, make, say, words, language, calm };
+  window.palabre = { map: start, areas, layer, months, module, clusterIcon, reload, announce, icon, labelsOf, make, say, words, language, calm };
 })();

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx2 as httpx
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import sessionmaker
 
 from gateway.app import make_app
@@ -51,6 +51,8 @@ class Front:
     proposals: FastAPI
     tokens: Tokens
     open: ExitStack
+    #: The URL of the database's owner, who may take away what is only ever added.
+    owner: str = ""
 
     def visitor(self, grants: dict[str, Any] | None = None, user: UUID | None = None) -> Visitor:
         """Return a signed-in person's browser: a citizen's without ``grants``."""
@@ -122,7 +124,8 @@ class Front:
         for step in ("ideas", "review"):
             if made["phase"] == phase:
                 break
-            made = httpx.post(path, json={"phase": step}, headers=headers).json()
+            change = {"phase": step, "reason": "Un essai"}
+            made = httpx.post(path, json=change, headers=headers).json()
         assert made["phase"] == phase
         return str(made["id"])
 
@@ -151,7 +154,12 @@ class Front:
             "TRUNCATE reports, history, hotspots, report_proposals, agents, targets, "
             "routing_rules, api_clients, outbox, idempotency_keys CASCADE",
         )
-        self.execute("proposals", "TRUNCATE campaigns, outbox, idempotency_keys CASCADE")
+        engine = create_engine(self.owner)
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text("SET LOCAL search_path = proposals"))
+            connection.execute(text("TRUNCATE campaigns, outbox, idempotency_keys CASCADE"))
+        engine.dispose()
         self.execute("gateway", "TRUNCATE map_reports, report_cells")
         self.reports.state.hotspots = Memo()
 
@@ -166,7 +174,8 @@ def desk_front(
         MediaSettings(_env_file=None, dir=media),
     )
     proposals = make_proposals(
-        ProposalsSettings(_env_file=None, database_url=database.url("proposals"))
+        ProposalsSettings(_env_file=None, database_url=database.url("proposals")),
+        MediaSettings(_env_file=None, dir=media),
     )
     for app in (reports, proposals):
         app.state.keys = FixedKeys(tokens.signer.jwks)
@@ -175,7 +184,8 @@ def desk_front(
         gateway = make_app(settings.model_copy(update=urls))
         gateway.state.keys = reports.state.keys
         with serve(gateway) as url, ExitStack() as browsers:
-            yield Front(url, gateway, reports, proposals, tokens, browsers)
+            owner = database.admin_url
+            yield Front(url, gateway, reports, proposals, tokens, browsers, owner)
 
 
 def plain(answer: httpx.Response) -> str:

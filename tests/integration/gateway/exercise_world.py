@@ -22,8 +22,7 @@ from services.proposals.main import make_app as make_proposals
 from services.proposals.models import Campaign
 from services.proposals.settings import Settings as ProposalsSettings
 from services.proposals.works import service as works
-from tests.apps import Tokens
-from tests.integration.gateway.conftest import serve
+from tests.apps import Tokens, serve
 from tests.integration.gateway.desk_front import COTONOU, HERE, Front
 from tests.integration.gateway.pages_world import Visitor
 

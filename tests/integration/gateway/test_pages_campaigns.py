@@ -4,7 +4,6 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,7 +77,7 @@ def test_rules_text_and_open_data_are_shown(world: Exercise, campaign: dict[str,
     said = plain(page)
     assert "Peuvent proposer : une personne, une association." in said
     assert "3 projets au plus par personne." in said
-    assert "À 20 soutiens" in said
+    assert "Il faut 20 soutiens" in said
     assert "Chaque quartier compte.\nVenez." in page.text
     assert f"/api/v1/campaigns/{campaign['id']}/export/proposals.csv" in page.text
     assert "export/ledger.csv" not in page.text

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Error, sync_playwright
 
 from gateway.settings import Settings
 from tests.apps import Tokens
+from tests.e2e.browsing import ARGUMENTS, DESK, PHONE, overflow
 from tests.integration.gateway.desk_front import plain
 from tests.integration.gateway.exercise_world import Exercise, exercise_world
 from tests.media import COTONOU_GPS, exif, save
@@ -79,7 +82,12 @@ def built(world: Exercise) -> dict[str, Any]:
 
 
 def save_photo() -> bytes:
-    return save(Image.new("RGB", (80, 60), (200, 30, 30)), exif=exif(gps=COTONOU_GPS))
+    return save(Image.new("RGB", (80, 60), (200, 30, 30)), exif=exif(COTONOU_GPS))
+
+
+def read(cell: str) -> str:
+    """Return what a cell says."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split())
 
 
 def rows(answer: Any, part: int = 0) -> list[list[str]]:
@@ -88,15 +96,8 @@ def rows(answer: Any, part: int = 0) -> list[list[str]]:
     found = []
     for row in re.findall(r"<tr.*?</tr>", tables[part], re.S):
         cells = re.findall(r"<(?:td|th)[ >].*?</(?:td|th)>", row, re.S)
-        found.append([" ".join(plain(_Text(cell)).split()) for cell in cells])
+        found.append([read(cell) for cell in cells])
     return found
-
-
-class _Text:
-    """What :func:`plain` reads of an answer."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
 
 
 def francs(cell: str) -> int:
@@ -107,7 +108,8 @@ def francs(cell: str) -> int:
 
 def test_works_are_listed_by_state(world: Exercise, built: dict[str, Any]) -> None:
     page = world.visitor().get(f"/budget/{built['id']}/travaux")
-    order = [page.text.index(f'<h2 id="{state}"') for state in ("under_way", "planned", "completed")]
+    states = ("under_way", "planned", "completed")
+    order = [page.text.index(f'<h2 id="{state}"') for state in states]
     assert order == sorted(order)
     said = plain(page)
     for words in ("Un pavé rue 12", "En retard", "fait à 40 %", "payé : 1 500 000 F CFA"):
@@ -134,7 +136,8 @@ def test_a_work_says_its_dates_its_delay_and_its_steps(
         assert words in said
     assert "La moitié &lt;i&gt;bientôt&lt;/i&gt;." in page.text
     photo = re.search(r'src="(/api/v1/files/[^"]+size=thumb)"', page.text)
-    assert photo and world.visitor().get(photo[1]).status_code == 200
+    assert photo
+    assert world.visitor().get(photo[1]).status_code == 200
     assert "/avis" not in page.text  # it is not said to be finished
     assert "/mairie/" not in page.text
 
@@ -159,13 +162,15 @@ def test_every_franc_of_a_ledger_is_there_and_adds_up(
         [5_500_000, 1_500_000, 1_500_000, 4_500_000],
     ]
     assert [francs(cell) for cell in foot[1:]] == after[-1]
-    assert "Solde = voté − payé : 6 000 000 F CFA − 1 500 000 F CFA = 4 500 000 F CFA" in plain(page)
+    sum_up = "6 000 000 F CFA − 1 500 000 F CFA = 4 500 000 F CFA"
+    assert f"Solde = voté − payé : {sum_up}" in plain(page)
 
 
 def test_more_paid_than_voted_is_a_negative_balance(world: Exercise, built: dict[str, Any]) -> None:
     page = world.visitor().get(f"/travaux/{built['lamps']}")
-    assert "4 800 000 F CFA − 5 000 000 F CFA = − 200 000 F CFA" in plain(page).replace("−200", "− 200")
-    assert "Motif : Câble plus long." in plain(page)
+    said = plain(page)
+    assert "4 800 000 F CFA − 5 000 000 F CFA = −200 000 F CFA" in said
+    assert "Motif : Câble plus long." in said
 
 
 def test_the_money_of_a_campaign_adds_up_line_by_line(
@@ -245,3 +250,31 @@ def test_an_empty_campaign_says_so(world: Exercise) -> None:
 def test_a_work_that_is_none_has_no_page(world: Exercise) -> None:
     for ref in ("T-0000000", "nothing", "..%2Fworks"):
         assert world.visitor().get(f"/travaux/{ref}").status_code == 404
+
+
+def test_pages_fit_a_phone_and_a_desk(
+    world: Exercise, built: dict[str, Any], chromium: str
+) -> None:
+    campaign = f"/budget/{built['id']}"
+    parts = ("", "/calendrier", "/assemblees", "/catalogue", "/travaux", "/argent")
+    paths = [*(campaign + part for part in parts), f"/travaux/{built['road']}"]
+    faults: list[str] = []
+
+    def complain(error: Error) -> None:
+        faults.append(str(error))
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        for viewport in (DESK, PHONE):
+            page = browser.new_page(base_url=world.url, locale="fr-BJ")
+            page.set_viewport_size({"width": viewport["width"], "height": viewport["height"]})
+            page.on("pageerror", complain)
+            for path in paths:
+                page.goto(path)
+                assert (path, overflow(page)) == (path, [])
+                tables = page.locator(".table")
+                for number in range(tables.count()):
+                    assert not tables.nth(number).evaluate("e => e.scrollWidth > e.clientWidth")
+            page.close()
+        browser.close()
+    assert faults == []

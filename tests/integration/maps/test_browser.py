@@ -1,133 +1,16 @@
 """The static map script in a real browser, under the strict policy of the site."""
 
-import functools
-import html
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from gateway.layers import words
-from maps import CommuneOutline, DataLayer, MapParts, commune_parts, country_parts
+from maps import CommuneOutline, DataLayer, commune_parts, country_parts
+from tests.integration.maps.map_site import EVIL, Site, pin
 from tests.unit.maps.outlines import real, square
 
 pytestmark = pytest.mark.e2e
-GATEWAY = Path(__file__).parents[3] / "gateway"
-POLICY = "default-src 'self'; img-src 'self' data:"
-EVIL = '<img src=x onerror=alert(1)> ${alert(1)} `" </script>'
-LABELS = {"0801-05": "1er arrondissement", "0801-10": EVIL, "0801": "Cotonou", "0405": "Parakou"}
-
-
-def pin(ref: str, lon: float, lat: float, **properties: Any) -> dict[str, Any]:
-    about = {
-        "id": ref,
-        "ref": ref,
-        "kind": "report",
-        "category": "lighting",
-        "status": "received",
-        "created_at": "2026-11-20T10:00:00Z",
-    }
-    return {
-        "type": "Feature",
-        "geometry": {"type": "Point", "coordinates": [lon, lat]},
-        "properties": about | properties,
-    }
-
-
-class Site:
-    """A server of one page a map, the static files, and layers that a test may change."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, tuple[str, str]] = {}
-        self.layers: dict[str, list[dict[str, Any]]] = {}
-        self.asked: list[str] = []
-        self.queries: list[str] = []
-        site = self
-
-        class Handler(SimpleHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path, _, query = self.path.partition("?")
-                site.asked.append(path)
-                site.queries.append(query)
-                if path in site.pages:
-                    kind, body = site.pages[path]
-                elif path in site.layers:
-                    features = {"type": "FeatureCollection", "features": site.layers[path]}
-                    kind, body = "application/geo+json", json.dumps(features)
-                else:
-                    super().do_GET()
-                    return
-                self.send_response(200)
-                self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                self.send_header("Content-Security-Policy", POLICY)
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        handler = functools.partial(Handler, directory=str(GATEWAY))
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.pages["/favicon.ico"] = ("image/x-icon", "")
-
-    def put(self, path: str, parts: MapParts, around: str = "", after: str = "") -> None:
-        self.pages[f"{path}.js"] = ("text/javascript", parts.script)
-        links = "".join(f'<link rel="stylesheet" href="{url}">' for url in parts.stylesheets)
-        scripts = "".join(
-            f'<script defer src="{url}"></script>' for url in (*parts.scripts, f"{path}.js")
-        )
-        labels = html.escape(json.dumps(LABELS))
-        told = html.escape(words("fr"))
-        self.pages[path] = (
-            "text/html",
-            (
-                f'<!doctype html><html lang="fr"><head><title>Carte</title>{links}{scripts}</head>'
-                f'<body><div data-labels="{labels}" data-words="{told}" {around}>{parts.html}</div>'
-                f"{after}</body></html>"
-            ),
-        )
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    made = Site()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": 900, "height": 700},
-        permissions=["geolocation"],
-        geolocation={"longitude": 2.4183, "latitude": 6.3712, "accuracy": 40},
-    )
-    problems: list[str] = []
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-    opened.on("requestfailed", lambda request: problems.append(request.url))
-    yield opened
-    context.close()
-    assert problems == []
 
 
 @pytest.fixture
@@ -196,6 +79,93 @@ def test_a_shown_page_asks_again_and_a_hidden_one_does_not(
     page.clock.run_for(90_000)
     page.wait_for_timeout(200)
     assert site.asked.count("/layer") == asked
+
+
+def test_works_have_a_sign_of_their_own_and_say_how_far_they_are(
+    page: Page, commune: Callable[..., str]
+) -> None:
+    work = {"kind": "work", "category": "roads", "title": EVIL, "cost": 4_500_000}
+    states = ("planned", "tendering", "under_way", "suspended", "completed", "abandoned")
+    page.goto(
+        commune(
+            [
+                pin(f"T-{n}", 2.39 + n / 80, 6.37, **work, status=status, progress=20 * n)
+                for n, status in enumerate(states)
+            ]
+        )
+    )
+    signs = page.locator(".pin-work")
+    expect(signs).to_have_count(6)
+    drawn = {
+        (sign.locator("use").get_attribute("href"), sign.get_attribute("class").split("tone-")[1])  # type: ignore[union-attr]
+        for sign in signs.all()
+    }
+    assert len(drawn) == 6
+    page.get_by_role("button", name=f"{EVIL}, Suspendu").focus()
+    page.keyboard.press("Enter")
+    card = page.locator(".pin-card")
+    assert card.locator("h3").inner_text() == EVIL
+    assert card.locator(".pin-kind").inner_text() == "Travaux T-3"
+    assert card.locator(".pin-progress").inner_text().split() == ["60", "%"]
+    link = card.get_by_role("link", name="Voir le détail")
+    assert link.get_attribute("href") == "/travaux/T-3"
+
+
+def test_on_the_ballot_a_project_goes_by_its_number(
+    page: Page, commune: Callable[..., str]
+) -> None:
+    project = {"kind": "proposal", "status": "shortlisted", "title": "Puits"}
+    page.goto(commune([pin("P-1", 2.40, 6.37, **project, number=12, comments=1)]))
+    head = page.get_by_role("button", name="N° 12, Puits, Retenu pour le vote")
+    assert head.inner_text() == "12"
+    head.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".pin-kind").inner_text() == "Proposition N° 12"
+    assert "1 commentaire" in page.locator(".pin-facts").inner_text()
+
+
+LINE = {"type": "LineString", "coordinates": [[2.40, 6.37], [2.41, 6.375], [2.42, 6.37]]}
+RING = [[2.44, 6.36], [2.45, 6.36], [2.45, 6.37], [2.44, 6.36]]
+
+
+def test_what_was_drawn_is_shown_beside_its_pin(page: Page, site: Site) -> None:
+    page.clock.install()
+    area = {"type": "Polygon", "coordinates": [RING]}
+    site.layers["/layer"] = [
+        pin("P-1", 2.41, 6.375, kind="proposal", status="submitted", shape=LINE),
+        pin("P-2", 2.447, 6.363, kind="proposal", status="shortlisted", shape=area),
+    ]
+    layers = [
+        DataLayer("proposals", "/layer", "Propositions"),
+        DataLayer("reports", "/reports", "Signalements"),
+    ]
+    site.layers["/reports"] = []
+    parts = commune_parts(*real("0801"), layers)
+    key = "01930000-0000-7000-8000-000000000101"
+    site.put("/campaign", parts, around=f'data-campaign="{key}"')
+    page.goto(f"{site.url}/campaign")
+    shapes = page.locator("path.map-shape")
+    expect(shapes).to_have_count(2)
+    asked = dict(zip(site.asked, site.queries, strict=True))
+    assert (asked["/layer"], asked["/reports"]) == (f"campaign={key}", "")
+    # It is no stop of its own: its pin says it all.
+    assert page.locator("path.map-shape[tabindex], path.map-shape.leaflet-interactive").count() == 0
+    tones = [shape.evaluate("e => getComputedStyle(e).stroke") for shape in shapes.all()]
+    assert tones == ["rgb(30, 111, 168)", "rgb(11, 107, 79)"]
+    fills = [shape.evaluate("e => getComputedStyle(e).fill") for shape in shapes.all()]
+    assert fills == ["none", "rgb(11, 107, 79)"]
+    # One is drawn anew where another shape is told, and leaves with its pin.
+    before = shapes.first.get_attribute("d")
+    moved = LINE | {"coordinates": [[2.40, 6.37], [2.42, 6.372]]}
+    site.layers["/layer"] = [pin("P-1", 2.41, 6.375, kind="proposal", shape=moved)]
+    page.clock.run_for(21_000)
+    expect(shapes).to_have_count(1)
+    assert shapes.get_attribute("d") != before
+    page.locator(".leaflet-control-layers").hover()
+    page.get_by_label("Propositions", exact=True).uncheck()
+    expect(shapes).to_have_count(0)
+    page.get_by_label("Propositions", exact=True).check()
+    expect(shapes).to_have_count(1)
 
 
 def hexagon(lon: float, lat: float, **properties: Any) -> dict[str, Any]:
@@ -267,7 +237,7 @@ def test_a_page_of_hotspots_says_which_ones(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/heat")
     page.wait_for_selector("path.map-hotspot")
     page.get_by_role("slider", name="Points chauds sur 365 jours").wait_for()
-    assert site.queries[-1] == "commune=0801&days=365&category=waste"
+    assert "commune=0801&days=365&category=waste" in site.queries
 
 
 PICKER = {

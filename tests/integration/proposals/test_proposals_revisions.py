@@ -1,5 +1,6 @@
 """Envelopes chosen by place, public revisions, people who write together, paper and assemblies."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_a_place_and_an_envelope_never_disagree(world: World) -> None:
         connection.execute(
             text("UPDATE proposals SET geom = ST_GeomFromGeoJSON(:geom) WHERE id = :id"),
             {
-                "geom": '{"type":"LineString","coordinates":%s}' % found["across"]["coordinates"],
+                "geom": json.dumps(found["across"]),
                 "id": made["id"],
             },
         )

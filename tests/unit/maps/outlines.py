@@ -32,6 +32,8 @@ def real(code: str) -> tuple[CommuneOutline, list[ArrondissementOutline]]:
 LAYERS = (
     DataLayer("reports", "/communes/0801/carte/signalements.geojson", "Signalements"),
     DataLayer("proposals", "/communes/0801/carte/propositions.geojson", "Propositions"),
+    DataLayer("shortlist", "/communes/0801/carte/vote.geojson", "Projets soumis au vote"),
+    DataLayer("works", "/communes/0801/carte/travaux.geojson", "Travaux"),
     DataLayer("funded", "/communes/0801/carte/projets.geojson", "Projets financés"),
     DataLayer("hotspots", "/api/v1/hotspots?commune=0801", "Points chauds", show=False),
 )

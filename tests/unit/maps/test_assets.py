@@ -10,7 +10,7 @@ import pytest
 from folium.elements import JSCSSMixin
 
 from gateway import labels
-from gateway.layers import words
+from gateway.layers import drawing_words, words
 from maps import CommuneOutline, assets, country_map, render_parts
 from maps.assets import AssetNotVendoredError, subclasses
 from tests.unit.maps.outlines import square
@@ -73,7 +73,7 @@ def test_the_map_script_uses_icons_that_exist() -> None:
     told = json.loads(words("fr"))
     used = {
         *re.findall(r'icon\("([\w-]+)"\)', script),
-        *(icon for _, icon, _ in told["category"].values()),
+        *(icon for kind in ("category", "work") for _, icon, _ in told[kind].values()),
         *("other", "trophy", "lightbulb"),
     }
     assert used <= icons.keys()
@@ -81,7 +81,7 @@ def test_the_map_script_uses_icons_that_exist() -> None:
 
 def test_every_tone_that_a_page_tells_has_its_colour_on_the_map() -> None:
     css = (ROOT / "gateway/static/css/map.css").read_text()
-    for kind in ("report", "proposal"):
+    for kind in ("report", "proposal", "work"):
         for _, _, tone in json.loads(words("fr"))[kind].values():
             assert f".tone-{tone} {{" in css
 
@@ -91,10 +91,27 @@ def test_the_map_has_no_words_of_its_own_for_codes(locale: str) -> None:
     script = (ROOT / "gateway/static/js/map.js").read_text()
     told = json.loads(words(locale))
     assert told["report"].keys() == labels.STATUSES.keys()
+    assert told["work"].keys() == labels.WORKS.keys()
     for table in told.values():
         for code, (said, _, _) in table.items():
             assert said
             assert f"{code}:" not in script
+
+
+def test_states_of_a_work_differ_by_more_than_a_word() -> None:
+    told = json.loads(words("fr"))["work"]
+    assert len({(icon, tone) for _, icon, tone in told.values()}) == len(told)
+    assert len({icon for _, icon, _ in told.values()}) == len(told)
+
+
+def test_the_drawing_script_is_told_every_word_it_says() -> None:
+    script = (ROOT / "gateway/static/js/map-draw.js").read_text()
+    told = json.loads(drawing_words("fr"))
+    kinds = {"point", "line", "area"}
+    said = {*re.findall(r"words\.(\w+)", script), *re.findall(r'button\("(\w+)"', script)}
+    assert said | kinds | {f"of_{kind}" for kind in kinds} == told.keys()
+    for name in ("count", "more"):
+        assert told[name].count("{0}") == 1
 
 
 def test_the_map_script_writes_text_and_never_markup() -> None:
