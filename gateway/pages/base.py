@@ -1,5 +1,6 @@
 """What pages share: forms shown again with what is wrong, features made readable, paging."""
 
+import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -251,11 +252,20 @@ def refuse(request: Request, form: Form, problem: ServiceProblem, **at: str) -> 
     return form
 
 
+#: Digits in one piece, or in threes with one kind of mark between them; then the currency.
+_FRANCS = re.compile(
+    r"([0-9]{1,3}(?:([ .,])[0-9]{3}(?:\2[0-9]{3})*)?|[0-9]{1,15}) ?(?:F ?CFA|CFA|F)?"
+)
+
+
 def amount(text: str) -> int | None:
-    """Read whole francs as people write them (``25 000 000``, ``25.000.000 FCFA``), or None."""
-    plain = "".join(text.upper().split())
-    digits = plain.removesuffix("CFA").removesuffix("F").replace(".", "").replace(",", "")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 14 else None
+    """Read whole francs as people write them (``25 000 000``, ``25.000.000 FCFA``), or None.
+
+    What may be cents, or a slip of the finger, is no amount.
+    """
+    found = _FRANCS.fullmatch(" ".join(text.upper().split()))
+    digits = re.sub("[ .,]", "", found[1]) if found else ""
+    return int(digits) if 0 < len(digits) < 14 else None
 
 
 def whole(text: str) -> int | None:

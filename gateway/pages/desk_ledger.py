@@ -1,6 +1,5 @@
 """The treasurer's desk: lines are added to a work's ledger and taken back, never changed."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
@@ -22,16 +21,11 @@ router = APIRouter(prefix="/mairie/{code}/travaux/{ref}", include_in_schema=Fals
 
 #: FCFA from which an amount is shown once more before it is written.
 LARGE = 10_000_000
-MOST = 10**12
 WHAT = "ecriture"
 #: Fields of a line, as its form names them after ``ecriture_``.
 FIELDS = ("kind", "amount", "dated", "label", "payee", "document", "reason")
 
 #: Whole francs as people write them, in groups of three or without any.
-_FRANCS = re.compile(
-    r"([0-9]{1,3}(?:([ .,])[0-9]{3}(?:\2[0-9]{3})*)?|[0-9]{1,15}) ?(?:F ?CFA|CFA|F)?"
-)
-
 #: A line refused for want of a reason: what is now more than what, and the sums' names.
 UNEXPLAINED: Mapping[str, tuple[str, str, str]] = {
     "over_voted_cost": (
@@ -55,13 +49,6 @@ _CHANGED = N_(
     " facturé %(invoiced)s, payé %(paid)s. Rien n'a été écrit ; vérifiez que votre ligne n'y est"
     " pas déjà."
 )
-
-
-def francs(text: str) -> int | None:
-    """Read a whole amount in francs, or None: what may be cents or a slip is no amount."""
-    found = _FRANCS.fullmatch(" ".join(text.upper().split()))
-    value = int(re.sub(r"[^0-9]", "", found[1])) if found else 0
-    return value if 1 <= value <= MOST else None
 
 
 def after(work: Json, kind: str, amount: int) -> Json:
@@ -154,7 +141,7 @@ def _shown(line: Json) -> str:
 def _read(request: Request, part: Form) -> Json:
     """Read a line; what is missing is written on the form."""
     line: Json = {name: part.values[name] for name in FIELDS}
-    line["amount"] = francs(part.values["amount"])
+    line["amount"] = base.amount(part.values["amount"]) or None
     for name, good in (
         ("kind", line["kind"] in labels.LEDGER),
         ("amount", bool(line["amount"])),

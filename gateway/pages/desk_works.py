@@ -48,7 +48,6 @@ _CHANGED = N_(
     "Quelqu'un a changé ces travaux entre-temps : « %(status)s », faits à %(progress)s %%, "
     "payé %(paid)s. Ce que vous avez écrit est gardé : relisez, puis envoyez de nouveau."
 )
-_STATE = N_("L'état des travaux a changé entre-temps : rien n'a été enregistré.")
 _TWICE = N_("Chaque étape a un titre à elle.")
 _TOO_MANY = N_("Dix fichiers au plus.")
 _PROGRESS = N_("Un nombre de 0 à 100.")
@@ -125,9 +124,7 @@ def works(
     found = []
     for feature in answer["features"]:
         one = base.located(feature["properties"], names)
-        # The list does not say who builds: asked for where somebody must.
-        builder = own(api, code, one["ref"])["contractor"] if one["status"] in STARTED else ""
-        one |= {"contractor": builder, "disputed": disputed.get(one["ref"], 0)}
+        one["disputed"] = disputed.get(one["ref"], 0)
         found.append({**one, "needs": needs(one), "campaign_title": campaigns.get(one["campaign"])})
     shown = [one for one in found if not chosen["voir"] or chosen["voir"] in one["needs"]]
     path = f"/mairie/{code}/travaux"
@@ -447,7 +444,7 @@ def keep_files(
 
     Photos keep the place where they were taken; a PDF is welcome where ``name`` is ``files``.
     """
-    _ = gettext(request)
+    _, too_large = gettext(request), base.REFUSALS["photo_too_large"][1]
     found = [i for i in map(_id, sent.getlist(f"{what}_{name}_ids")) if i]
     for file in sent.getlist(f"{what}_{name}"):
         if not isinstance(file, UploadFile) or not file.size:
@@ -456,7 +453,7 @@ def keep_files(
             part.errors[name] = _(_TOO_MANY)
             break
         if file.size > MAX_PHOTO_BYTES:
-            part.errors[name] = _(base.REFUSALS["photo_too_large"][1])
+            part.errors[name] = _(too_large)
             continue
         try:
             found.append(_kept(api, file, papers=name == "files"))

@@ -156,7 +156,7 @@ def results(campaign: CampaignId, request: Request, places: PlacesDep, api: ApiD
         "vote/results.html",
         commune=places.commune(found["commune"]),
         nav="budget",
-        map=commune_map_parts(request, found["commune"], "funded"),
+        map=commune_map_parts(request, found["commune"], "funded", campaign),
         places=base.place_names(places, found["commune"]),
         campaign={"id": campaign, "title": found["title"]},
         election=election,

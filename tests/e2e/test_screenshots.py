@@ -58,6 +58,9 @@ def of_visitor(page: Page) -> dict[str, str]:
     }
     report = get(page, "reports", commune=COTONOU, status="resolved", limit="1")["features"][0]
     funded = get(page, "proposals", commune=COTONOU, status="funded", limit="1")["features"][0]
+    idea = get(page, "proposals", campaign=campaigns["ideas"], sort="discussed")["features"][0]
+    work = get(page, "works", campaign=campaigns["works"], status="under_way")["features"][0]
+    (merge, *_) = get(page, "merges", campaign=campaigns["review"])["items"]
     return {
         "home": "/",
         "search": "/?q=a",
@@ -74,6 +77,18 @@ def of_visitor(page: Page) -> dict[str, str]:
         "budget": f"/communes/{PARAKOU}/budget",
         "campaign-ideas": f"/budget/{campaigns['ideas']}",
         "campaign-review": f"/budget/{campaigns['review']}",
+        "campaign-vote": f"/budget/{campaigns['vote']}",
+        "campaign-works": f"/budget/{campaigns['works']}",
+        "calendar": f"/budget/{campaigns['works']}/calendrier",
+        "assemblies": f"/budget/{campaigns['works']}/assemblees",
+        "catalogue": f"/budget/{campaigns['vote']}/catalogue",
+        "works": f"/budget/{campaigns['works']}/travaux",
+        "work": f"/travaux/{work['properties']['ref']}",
+        "money": f"/budget/{campaigns['works']}/argent",
+        "idea": f"/propositions/{idea['properties']['ref']}",
+        "idea-talk": f"/propositions/{idea['properties']['ref']}/avis",
+        "idea-versions": f"/propositions/{idea['properties']['ref']}/versions",
+        "merge": f"/propositions/{merge['target']['ref']}/reunions/{merge['id']}",
         "results": f"/budget/{campaigns['works']}/resultats",
         "proposal": f"/propositions/{funded['properties']['ref']}",
         "sign-in": "/connexion",
@@ -90,6 +105,8 @@ def of_agent(page: Page) -> dict[str, str]:
     report = get(page, "reports", commune=COTONOU, status="in_progress", limit="1")["features"][0]
     project = get(page, "proposals", commune=COTONOU, status="shortlisted", limit="1")
     ref = project["features"][0]["properties"]["ref"]
+    work = get(page, "works", commune=COTONOU, status="under_way")["features"][0]["properties"]
+    budget = f"/mairie/{COTONOU}/budget/{vote['id']}"
     desk = f"/mairie/{COTONOU}"
     return {
         "account": "/compte",
@@ -110,6 +127,18 @@ def of_agent(page: Page) -> dict[str, str]:
         "desk-new-campaign": f"{desk}/budget/nouvelle",
         "desk-close": f"{desk}/budget/{vote['id']}/cloture",
         "desk-proposal": f"{desk}/propositions/{ref}",
+        "desk-edit-campaign": f"{budget}/modifier",
+        "desk-calendar": f"{budget}/calendrier",
+        "desk-assemblies": f"{budget}/assemblees",
+        "desk-paper": f"/mairie/{COTONOU}/budget/{vote['id']}/saisie",
+        "desk-costs": f"{desk}/couts",
+        "desk-reviews": f"{desk}/etudes",
+        "desk-merges": f"{desk}/fusions",
+        "desk-moderation": f"{desk}/moderation",
+        "desk-works": f"{desk}/travaux",
+        "desk-work": f"{desk}/travaux/{work['ref']}",
+        "desk-finished": f"{desk}/travaux-finis",
+        "my-projects": "/mes-projets",
     }
 
 

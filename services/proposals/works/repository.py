@@ -40,7 +40,8 @@ _FEATURES = f"""
                 'status', w.status, 'progress', w.progress, 'voted_cost', w.voted_cost,
                 'committed', w.committed, 'invoiced', w.invoiced, 'paid', w.paid,
                 'balance', w.voted_cost - w.paid, 'starts_on', w.starts_on,
-                'ends_on', w.ends_on, 'completed_at', w.completed_at)) AS feature
+                'ends_on', w.ends_on, 'contractor', w.contractor,
+                'completed_at', w.completed_at)) AS feature
     FROM works w JOIN proposals p ON p.id = w.proposal_id
 """  # noqa: S608
 _FILTERS: Mapping[str, str] = {

@@ -25,7 +25,7 @@ class Form(HTMLParser):
         self._select: tuple[str, list[str]] | None = None
         self._area = ""
         forms = re.findall(r"<form.*?</form>", page, re.S)
-        self.found = next(f for f in forms if "csrf_token" in f and button in f)
+        self.found = next(f for f in forms if "csrf_token" in f and button in f.replace("’", "'"))
         self.feed(re.sub(r"<template.*?</template>", "", self.found, flags=re.S))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -12,7 +12,6 @@ from PIL import Image
 from sqlalchemy.orm import sessionmaker
 
 from gateway.app import make_app
-from gateway.pages.desk_ledger import francs
 from gateway.settings import Settings
 from services.common.auth import FixedKeys
 from services.common.events import inbox, outbox
@@ -181,7 +180,7 @@ def test_the_list_shows_sums_and_what_asks_for_attention(world: Exercise, pages:
     assert "Facture à payer" in row
     assert "Sans entreprise" not in row
     for part in ("4 000 000", "3 000 000", "1 500 000", "500 000", "3 500 000"):
-        assert f"{part} F CFA" in said
+        assert part in said
     for voir, expected in (
         ("late", {late}),
         ("unpaid", {late}),
@@ -517,29 +516,6 @@ def test_a_line_is_taken_back_once_with_a_reason(
     assert treasurer.get(f"{here}/ecritures/9/annuler").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("2500000", 2_500_000),
-        ("2 500 000", 2_500_000),
-        ("2\u202f500\u00a0000 F CFA", 2_500_000),
-        ("2.500.000", 2_500_000),
-        ("2,500,000 fcfa", 2_500_000),
-        ("999", 999),
-        ("2.500 000", None),
-        ("12,5", None),
-        ("1 2345", None),
-        ("0", None),
-        ("", None),
-        ("10000000000000", None),
-        ("２５", None),
-        ("1e9", None),
-    ],
-)
-def test_francs_are_read_as_people_write_them(text: str, value: int | None) -> None:
-    assert francs(text) == value
-
-
 # Finished works
 
 
@@ -568,7 +544,8 @@ def test_reports_of_a_finished_work_are_closed_in_one_act(world: Exercise, pages
     assert f"{changed} : changé entre-temps par quelqu'un d'autre" in said
     told = world.call("GET", f"reports/{closed}")
     assert told["status"] == "resolved"
-    assert f"« Éclairer le marché » ({ref})" in told["history"][-1]["public_note"]
+    note = " ".join(told["history"][-1]["public_note"].split())
+    assert f"« Éclairer le marché » ({ref})" in note
     assert world.call("GET", f"reports/{left}")["status"] == "received"
     assert closed not in "".join(re.findall(r'name="refs" value="[^"]+"', answer.text))
     tried = [ticks[left], "nonsense", "a:b:c", f"{ref}:S-2222222:1"]

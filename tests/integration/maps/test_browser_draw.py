@@ -47,7 +47,8 @@ class Drawing:
 
     @property
     def said(self) -> str:
-        return self.page.get_by_role("status").inner_text()
+        said = self.page.get_by_role("status").inner_text()
+        return said.replace("\u00a0", " ").replace("\u202f", " ")
 
     def choose(self, what: str) -> None:
         self.page.locator(".draw-kind", has_text=what).tap()
@@ -292,7 +293,7 @@ def test_a_pin_in_the_way_is_a_corner_like_any_place(form: Callable[..., Drawing
     drawn.page.locator(".pin").tap()
     drawn.tap((120, 250))
     assert drawn.corners[0] == [2.42, 6.37]
-    assert drawn.page.locator(".pin-card").count() == 0
+    expect(drawn.page.locator(".pin-card")).to_have_count(0)
 
 
 def test_it_fits_a_small_screen_and_sends_nothing_but_its_fields(

@@ -7,7 +7,8 @@ from gateway.catalogues import extract, read
 
 pytestmark = pytest.mark.unit
 
-PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+#: ``%%`` is a percent sign.
+PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
 
 
 def forms(value):
