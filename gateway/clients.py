@@ -238,9 +238,10 @@ class Api:
         """Cast or replace a ballot: ``{choices, replace_token?}``."""
         return self._post("voting", f"elections/{_part(election)}/ballots", ballot, key)
 
-    def close_election(self, election: str, key: str | None = None) -> Json:
-        """Close an election and have it tallied."""
-        return self._post("voting", f"elections/{_part(election)}/close", {}, key)
+    def close_election(self, election: str, reason: str = "", key: str | None = None) -> Json:
+        """Close an election and have it tallied; before its announced end it takes a reason."""
+        body = {"reason": reason}
+        return self._post("voting", f"elections/{_part(election)}/close", body, key)
 
     def results(self, election: str) -> Json:
         """Return the published results; :class:`ServiceProblem` 409 before."""

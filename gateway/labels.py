@@ -160,6 +160,8 @@ PARTS: Mapping[str, str] = {
     "arrondissement": N_("Arrondissement"),
     "geometry": N_("Lieu"),
     "reports": N_("Signalements"),
+    "author_name": N_("Nom affiché"),
+    "photos": N_("Photos"),
 }
 
 STANCES: Mapping[str, Label] = {

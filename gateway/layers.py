@@ -103,7 +103,9 @@ _WORKS = _FEATURE.format(
     table="map_works",
     geometry=_PIN,
     properties="json_strip_nulls(json_build_object('id', id, 'ref', ref, 'kind', 'work', "
-    "'category', theme, 'status', status, 'created_at', opened_at, 'title', title, "
+    "'category', theme, 'status', status, 'created_at', opened_at, 'title', "
+    "CASE WHEN EXISTS (SELECT FROM map_proposals p WHERE p.id = map_works.proposal "
+    "AND NOT p.visible) THEN ref ELSE title END, "
     f"'cost', voted_cost, 'progress', progress, 'delayed', nullif(delayed, false), {_DRAWN}))",
     shown=_OF_CAMPAIGN,
 )

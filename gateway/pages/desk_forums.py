@@ -161,6 +161,7 @@ def _entry(
 ) -> Response:
     code = campaign["commune"]
     names = plans.counted(base.place_names(places, code))
+    open_now = campaign["phase"] == propose.OPEN
     return page(
         request,
         places,
@@ -172,9 +173,9 @@ def _entry(
         done=done,
         forums=[(one["id"], one["name"]) for one in held],
         kinds=KINDS,
-        map=commune_map_parts(request, code, "place"),
+        map=commune_map_parts(request, code, "place") if open_now else None,
         places=names,
-        open_now=campaign["phase"] == propose.OPEN,
+        open_now=open_now,
     )
 
 

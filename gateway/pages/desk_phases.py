@@ -57,15 +57,14 @@ def _confirm_phase(
         confirm=_("Oui, ouvrir"),
         fields={"phase": phase},
         final=freezes,
-        early=_ends_early(campaign),
+        early=_ahead(base.until(campaign)),
         ballot=shortlist(api, campaign["id"]) if freezes else None,
         vote_ends=_vote_ends(campaign) if freezes else None,
     )
 
 
-def _ends_early(campaign: Json) -> str | None:
-    """Return the announced end of the present phase while it is still to come."""
-    announced = base.until(campaign)
+def _ahead(announced: str | None) -> str | None:
+    """Return an announced end while it is still to come."""
     if announced and datetime.fromisoformat(announced) > datetime.now(TIMEZONE):
         return announced
     return None
@@ -121,10 +120,20 @@ def confirm_close(
 ) -> Response:
     """Ask to confirm the end of the vote."""
     require(request, CLOSE, code)
-    return _confirm_close(request, places, own(api, code, campaign), Form())
+    found = own(api, code, campaign)
+    return _confirm_close(request, places, found, _election(api, campaign), Form())
 
 
-def _confirm_close(request: Request, places: Places, campaign: Json, form: Form) -> Response:
+def _election(api: Api, campaign: str) -> Json:
+    found = election_of(api, campaign)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _confirm_close(
+    request: Request, places: Places, campaign: Json, election: Json, form: Form
+) -> Response:
     _ = gettext(request)
     return _confirm(
         request,
@@ -139,7 +148,7 @@ def _confirm_close(request: Request, places: Places, campaign: Json, form: Form)
         confirm=_("Clore et publier les résultats"),
         fields={},
         final=True,
-        early=None,
+        early=_ahead(election["closes_at"]),
         ballot=None,
     )
 
@@ -153,17 +162,17 @@ def close(
     api: ApiDep,
     sent: CheckedForm,
 ) -> Response:
-    """Close the vote, count, publish."""
+    """Close the vote, count, publish; before its announced end it takes a reason."""
     require(request, CLOSE, code)
     found = own(api, code, campaign)
-    election = election_of(api, campaign)
-    if election is None:
-        raise NotFound
+    election = _election(api, campaign)
     form = Form.of(sent)
     try:
-        api.close_election(election["id"], key=form.values["idempotency_key"])
+        key = form.values["idempotency_key"]
+        api.close_election(election["id"], form.values["reason"], key)
     except ServiceProblem as problem:
-        return _confirm_close(request, places, found, base.refuse(request, form, problem))
+        base.refuse(request, form, problem)
+        return _confirm_close(request, places, found, election, form)
     return redirect(f"/budget/{campaign}/resultats")
 
 

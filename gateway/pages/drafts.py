@@ -275,6 +275,15 @@ def _lists(site: Site, found: Json, sent: FormData, photos: list[str]) -> Json:
     return changes
 
 
+@router.post("/suppression")
+def discard(ref: str, site: SiteDep, sent: CheckedForm, _person: SignedIn) -> Response:
+    """Delete a draft."""
+    found = site.api.proposal(ref)
+    key = str(sent.get("idempotency_key", ""))
+    site.api.budget_write("proposals", ref, key=key, method="DELETE")
+    return redirect(f"/budget/{found['campaign']}")
+
+
 @router.post("/depot")
 def submit(ref: str, site: SiteDep, sent: CheckedForm, _person: SignedIn) -> Response:
     """Submit a draft as it is."""

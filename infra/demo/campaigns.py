@@ -267,7 +267,7 @@ class Exercise:
         if self.plan.phase == "vote":
             return
         with self.loading.voting.begin() as session:
-            voting.close(session, election, self.agent)
+            voting.close(session, election, self.agent, texts.EARLY)
         self.loading.wait_for(
             lambda session: campaigns.get_campaign(session, self.campaign, None).phase == "results",
             self.loading.proposals,

@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: the same key with the same body answers the same result, stored once.
+"""``Idempotency-Key``: the same key with the same request answers the same result, stored once.
 
 The claim, the effect and the stored answer are one transaction. A concurrent twin waits on the
 unique index, then replays. Keys are dropped after :data:`KEPT` (``purge``).
@@ -66,7 +66,7 @@ class Once:
         ``private`` members join the answer each time and are never stored: secrets that the caller
         derives again from the key. With ``shown`` the answer is what that returns at each call, and
         nothing of it is stored: for what its author may later take back.
-        :class:`Conflict` when the key was used with another body.
+        :class:`Conflict` when the key was used with another request.
         """
         if self.key is not None:
             claimed = self._session.execute(
@@ -111,8 +111,9 @@ class Once:
 
 
 async def fingerprint_of(request: Request) -> bytes:
-    """Return the SHA-256 of the method, path and body (cached by Starlette, so read once)."""
-    head = f"{request.method} {request.url.path}\n".encode()
+    """Return the SHA-256 of method, path, query and body (cached by Starlette, so read once)."""
+    query = request.url.query
+    head = f"{request.method} {request.url.path}{query and '?' + query}\n".encode()
     return hashlib.sha256(head + await request.body()).digest()
 
 

@@ -32,6 +32,22 @@ def no_nul(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(no_nul)]
 
+#: Categories of characters that nobody sees; and letters and symbols that are blank all the same.
+_UNSEEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zs", "Zl", "Zp", "Mn", "Me"}
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+
+
+def visible(value: str) -> str:
+    """Return ``value``; ``ValueError`` for words in which there is nothing to see."""
+    if value and all(unicodedata.category(c) in _UNSEEN or c in _BLANK for c in value):
+        raise ValueError("there is nothing to read in this")
+    return value
+
+
+#: A :data:`Text` that people are to read: unless it is empty, at least one letter, digit or symbol
+#: of it can be seen. With ``min_length=1`` it is a reason or a note that cannot be left out.
+Words = Annotated[Text, AfterValidator(visible)]
+
 #: Unicode categories that a line of text has no use for: controls, line and paragraph separators.
 #: Of the invisible "format" characters only the joiners that scripts need are let through.
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -39,12 +39,14 @@ def is_author(session: Session, proposal_id: UUID, person: Principal | None) -> 
 def speaks_for(session: Session, proposal: Proposal, person: Principal | None) -> bool:
     """Tell whether ``person`` may write a proposal: its authors; agents what they entered.
 
-    A draft, and what came on paper or out of an assembly, is the commune's agents' too.
+    A draft is the commune's agents' too; what came on paper or out of an assembly is theirs alone
+    who run the campaigns.
     """
+    if proposal.origin != "web":
+        return person is not None and person.can(MANAGE, proposal.commune)
     if is_author(session, proposal.id, person):
         return True
-    entered = proposal.status == "draft" or proposal.origin != "web"
-    return entered and is_agent(person, proposal.commune)
+    return proposal.status == "draft" and is_agent(person, proposal.commune)
 
 
 def require_speaker(session: Session, proposal: Proposal, person: Principal) -> None:

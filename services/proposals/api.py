@@ -36,6 +36,7 @@ from services.proposals.errors import (
 from services.proposals.schemas import (
     ArrondissementCode,
     CommuneCode,
+    Discarded,
     Invitation,
     Joining,
     MinePage,
@@ -87,7 +88,7 @@ def read_place(
             if moment.tzinfo is None:
                 raise ValueError
             return near_year(moment), UUID(last)
-        if not isinstance(value, int) or abs(value) >= 2**62:
+        if type(value) is not int or abs(value) >= 2**62:
             raise ValueError
         return value, UUID(last)
     except (ValueError, TypeError, AttributeError):
@@ -207,6 +208,18 @@ def change_proposal(
         lambda: service.change(session, principal, key, body),
         shown=lambda: reading.detail(session, key, principal),
     )
+
+
+@router.delete(
+    "/proposals/{proposal_id}",
+    response_model=Discarded,
+    responses=responses(Unauthenticated, Forbidden, ProposalNotFound, AlreadySubmitted),
+)
+def discard(
+    key: ProposalKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+) -> Response:
+    """Delete a draft (its authors, the commune's agents); what was submitted is withdrawn."""
+    return once.run(lambda: Discarded(ref=service.discard(session, principal, key)))
 
 
 @router.post(

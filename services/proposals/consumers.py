@@ -16,13 +16,19 @@ class ResultsPublished(Reader):
 
     campaign: UUID
     winners: list[UUID]
+    reason: str = ""
 
 
 def on_results(session: Session, event: Event, data: Reader) -> None:
     """Mark what is funded, open a work for each, and show the results, in the count's trace."""
     assert isinstance(data, ResultsPublished)  # noqa: S101 - the table below says so
     funded = campaigns.record_results(
-        session, data.campaign, data.winners, at=event.time, traceparent=event.traceparent
+        session,
+        data.campaign,
+        data.winners,
+        at=event.time,
+        reason=data.reason,
+        traceparent=event.traceparent,
     )
     campaign = session.get_one(Campaign, data.campaign)
     works.open_works(session, campaign, funded, at=event.time, traceparent=event.traceparent)

@@ -89,6 +89,28 @@ STATUS_AFTER: Mapping[Outcome, Status] = {
     "not_feasible": "not_feasible",
 }
 
+Reason = Literal["insult", "personal_data", "spam", "off_topic", "illegal", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRule:
+    """Why something may be hidden; what is ``urgent`` harms somebody while it is shown."""
+
+    fr: str
+    en: str
+    urgent: bool = False
+
+
+#: The one table of reasons, for those who report and for those who decide.
+REASONS: Mapping[Reason, ReasonRule] = {
+    "insult": ReasonRule("Insulte ou menace", "Insult or threat", urgent=True),
+    "personal_data": ReasonRule("Donnée personnelle", "Personal data", urgent=True),
+    "spam": ReasonRule("Publicité, répétition", "Advertising, repetition"),
+    "off_topic": ReasonRule("Hors sujet", "Off topic"),
+    "illegal": ReasonRule("Contraire à la loi", "Against the law", urgent=True),
+    "other": ReasonRule("Autre raison", "Another reason"),
+}
+
 BALLOT_TYPE = "approval"
 RULE = "greedy"
 #: How long a vote lasts when no date in the future was set for its end.

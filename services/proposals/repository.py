@@ -58,6 +58,22 @@ _USE_INVITATION = text("""
     UPDATE author_invitations SET used_at = now()
     WHERE code_hash = :hash AND proposal_id = :proposal AND used_at IS NULL RETURNING 1
 """)
+#: Everything that a draft has; its files go with the orphans.
+_DELETE_DRAFT = (
+    text("DELETE FROM attachments WHERE subject_kind = 'proposal' AND subject_id = :proposal"),
+    text("DELETE FROM author_invitations WHERE proposal_id = :proposal"),
+    text("DELETE FROM authors WHERE proposal_id = :proposal"),
+    text("DELETE FROM follows WHERE proposal_id = :proposal"),
+    text("DELETE FROM proposals WHERE id = :proposal AND status = 'draft'"),
+)
+_PHOTOS = text("""
+    SELECT file_id FROM attachments WHERE subject_kind = 'proposal' AND subject_id = :proposal
+    ORDER BY position
+""")
+_CAME_BY_MERGE = text("""
+    SELECT 1 FROM authors
+    WHERE proposal_id = :proposal AND user_id = :user AND via_merge IS NOT NULL
+""")
 _ADD_REVISION = text("""
     INSERT INTO revisions (proposal_id, number, kind, at, actor_kind, actor, note, content)
     VALUES (:proposal_id, :number, :kind, :at, :actor_kind, :actor, :note, CAST(:content AS jsonb))
@@ -211,3 +227,20 @@ def add_revision(session: Session, values: Mapping[str, Any]) -> None:
     """Add a revision."""
     content = json.dumps(values["content"], ensure_ascii=False)
     session.execute(_ADD_REVISION, {**values, "content": content})
+
+
+def photos_of(session: Session, proposal_id: UUID) -> list[UUID]:
+    """Return a proposal's photos in order."""
+    return list(session.scalars(_PHOTOS, {"proposal": proposal_id}))
+
+
+def came_by_merge(session: Session, proposal_id: UUID, user_id: UUID) -> bool:
+    """Tell whether somebody writes a proposal only since theirs was merged into it."""
+    values = {"proposal": proposal_id, "user": user_id}
+    return session.scalar(_CAME_BY_MERGE, values) is not None
+
+
+def delete_draft(session: Session, proposal_id: UUID) -> None:
+    """Delete a locked draft."""
+    for statement in _DELETE_DRAFT:
+        session.execute(statement, {"proposal": proposal_id})

@@ -375,6 +375,12 @@ class RevisionDetail(BaseModel):
     diff: list[Difference]
 
 
+class Discarded(BaseModel):
+    """A draft that is no more."""
+
+    ref: str
+
+
 class Invitation(BaseModel):
     """A code that makes one person a co-author; it is shown once."""
 

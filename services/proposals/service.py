@@ -5,7 +5,7 @@ Nothing here commits: the request's session does. See :mod:`services.proposals.a
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -114,14 +114,14 @@ def _publish(
     session: Session, campaign: Campaign, proposal: Proposal, person: Principal, now: datetime
 ) -> ProposalCreated:
     """Turn a locked draft into a proposal: its first revision, its first event."""
-    _require_complete(proposal)
+    _require_complete(_content(session, proposal))
     place = repository.place_of(session, proposal.id)
     envelope = _envelope(campaign, place, proposal.theme, proposal.envelope_id)
     _check_cost(envelope.amount, proposal.estimated_cost, "/estimated_cost")
     proposal.envelope_id = envelope.id
     proposal.status, proposal.submitted_at = "submitted", now
     session.flush()
-    kind: ActorKind = "agent" if proposal.origin != "web" else "author"
+    kind: ActorKind = "author" if access.is_author(session, proposal.id, person) else "agent"
     content = _content(session, proposal)
     _add_revision(session, proposal, "submitted", kind, person.user_id, "", now, content)
     told = events.ProposalSubmitted(
@@ -167,10 +167,14 @@ def change(session: Session, person: Principal, key: UUID | str, body: ProposalC
         changes["envelope_id"] = changes.pop("envelope")
     if body.cost_lines is not None:
         changes |= _estimated(session, campaign.commune, body.cost_lines, changes)
-    if body.photos is not None:
-        files.attach(session, person, "proposal", proposal.id, body.photos, replace=True)
+    elif "estimated_cost" in changes:
+        changes["cost_lines"] = []  # they said how another sum was made
+    if "author_name" in changes and not changes["author_name"]:
+        if proposal.author_kind in ("group", "association"):
+            raise Invalid("Give the name of the group or association.", "/author_name")
     if proposal.status == "draft":
         _set(session, campaign, proposal, changes, shape)
+        _show_photos(session, person, proposal, body.photos)
     else:
         actor_kind: ActorKind = (
             "author" if access.is_author(session, proposal.id, person) else "agent"
@@ -186,8 +190,16 @@ def change(session: Session, person: Principal, key: UUID | str, body: ProposalC
             actor_kind=actor_kind,
             note=body.note,
             at=datetime.now(UTC),
+            besides=lambda: _show_photos(session, person, proposal, body.photos),
         )
     return proposal.id
+
+
+def _show_photos(
+    session: Session, person: Principal, proposal: Proposal, photos: list[UUID] | None
+) -> None:
+    if photos is not None:
+        files.attach(session, person, "proposal", proposal.id, photos, replace=True)
 
 
 def apply_changes(
@@ -202,14 +214,16 @@ def apply_changes(
     actor_kind: ActorKind,
     note: str,
     at: datetime,
+    besides: Callable[[], None] = lambda: None,
 ) -> int:
     """Give a locked proposal its next revision and say so; return the revision's number.
 
-    What changes nothing makes no revision.
+    What changes nothing makes no revision. ``besides`` changes what is not a column.
     """
     before = _content(session, proposal)
+    _require_complete({**before, **changes})
     _set(session, campaign, proposal, changes, shape)
-    _require_complete(proposal)
+    besides()
     after = _content(session, proposal)
     changed = [name for name, value in after.items() if value != before[name]]
     if not changed:
@@ -229,7 +243,7 @@ def revised(proposal: Proposal, content: Mapping[str, Any], changed: list[str]) 
         commune=proposal.commune,
         revision=proposal.revision,
         arrondissement=proposal.arrondissement,
-        title=proposal.title,
+        title=proposal.ref if proposal.hidden_at else proposal.title,
         theme=proposal.theme,
         estimated_cost=content["estimated_cost"],
         cost=proposal.cost,
@@ -247,21 +261,29 @@ def reports_changed(session: Session, proposal: Proposal) -> Event:
     return revised(proposal, _content(session, proposal), ["reports"])
 
 
-def withdraw(
-    session: Session, person: Principal, key: UUID | str, *, at: datetime | None = None
-) -> UUID:
+def withdraw(session: Session, person: Principal, key: UUID | str) -> UUID:
     """Take a submitted proposal back, before its review; what people wrote about it stays."""
     campaign, proposal = access.lock(session, key, person, "edit")
     access.require_speaker(session, proposal, person)
     if proposal.status != "submitted":
         raise AlreadyReviewed("This cannot be taken back any more.", status_now=proposal.status)
+    if repository.came_by_merge(session, proposal.id, person.user_id):
+        raise Forbidden("It was others' before yours was merged into it: undo the merge instead.")
     proposal.status = "withdrawn"
-    del at
     told = events.ProposalWithdrawn(
         id=proposal.id, ref=proposal.ref, campaign=campaign.id, commune=campaign.commune
     )
     outbox.append(session, [say(proposal, told)])
     return proposal.id
+
+
+def discard(session: Session, person: Principal, key: UUID | str) -> str:
+    """Delete a draft with all that is in it; return its reference."""
+    _, proposal = access.lock(session, key, person)
+    access.require_speaker(session, proposal, person)
+    _require_draft(proposal)
+    repository.delete_draft(session, proposal.id)
+    return proposal.ref
 
 
 def invite(session: Session, person: Principal, key: UUID | str) -> str:
@@ -384,7 +406,8 @@ def _insert(
             break
     else:
         raise RuntimeError("no free reference was found")
-    repository.add_author(session, values["id"], author.user_id, "author", body.author_name)
+    if body.origin == "web":
+        repository.add_author(session, values["id"], author.user_id, "author", body.author_name)
     if body.photos:
         files.attach(session, author, "proposal", values["id"], body.photos)
     return repository.lock_proposal(session, values["id"])
@@ -393,12 +416,19 @@ def _insert(
 def _estimated(
     session: Session, commune: str, lines: list[Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the lines of an estimate at the mairie's unit costs, and their sum where none is."""
+    """Return the lines of an estimate at the mairie's unit costs, and their sum.
+
+    A cost that is given beside them stands; the lines then say only how it was thought of, and
+    those that would cost more than it are refused.
+    """
     found = costs.estimate(session, commune, [(line.code, line.quantity) for line in lines])
     if not lines:
         return {"cost_lines": []}
     total = sum(line["total"] for line in found)
-    return {"cost_lines": found, "estimated_cost": given.get("estimated_cost") or total}
+    cost = given.get("estimated_cost") or total
+    if cost < total:
+        raise Invalid("The lines cost more than the estimate.", "/estimated_cost", total=total)
+    return {"cost_lines": found, "estimated_cost": cost}
 
 
 def _set(
@@ -417,11 +447,13 @@ def _set(
     )
     values["arrondissement"] = place.arrondissement
     theme = values.get("theme", proposal.theme)
-    if proposal.status == "draft" and "envelope_id" not in values:
-        values["envelope_id"] = None  # found again when it is submitted
+    kept = proposal.envelope_id
+    if kept is not None and not _fits(campaign, place, theme, kept):
+        kept = None  # it is for another place or theme: the nearest one is found
+    wanted = values.get("envelope_id", kept)
+    if proposal.status == "draft" and wanted is None:
+        values["envelope_id"] = None  # found when it is submitted
     else:
-        moved = shape is not None or theme != proposal.theme
-        wanted = values.get("envelope_id", None if moved else proposal.envelope_id)
         envelope = _envelope(campaign, place, theme, wanted)
         values["envelope_id"] = envelope.id
         _check_cost(envelope.amount, proposal.cost, "/envelope")
@@ -448,10 +480,7 @@ def _envelope(
     campaign: Campaign, place: repository.Place, theme: str | None, wanted: UUID | None
 ) -> domain.Envelope:
     """Return the envelope of a proposal: the wanted one if it is for it, else the nearest one."""
-    envelopes = [
-        domain.Envelope(e.id, e.amount, e.kind, e.arrondissement, e.theme)
-        for e in campaign.envelopes
-    ]
+    envelopes = _envelopes(campaign)
     if wanted is not None and wanted not in {e.id for e in envelopes}:
         raise Invalid("The campaign has no such envelope.", "/envelope")
     found = domain.choose_envelope(envelopes, place.arrondissement, place.whole, theme, wanted)
@@ -467,14 +496,27 @@ def _envelope(
     raise errors[found]
 
 
+def _envelopes(campaign: Campaign) -> list[domain.Envelope]:
+    return [
+        domain.Envelope(e.id, e.amount, e.kind, e.arrondissement, e.theme)
+        for e in campaign.envelopes
+    ]
+
+
+def _fits(campaign: Campaign, place: repository.Place, theme: str | None, envelope: UUID) -> bool:
+    found = domain.choose_envelope(
+        _envelopes(campaign), place.arrondissement, place.whole, theme, envelope
+    )
+    return isinstance(found, domain.Envelope)
+
+
 def _check_cost(most: int, cost: int | None, pointer: str) -> None:
     if cost is not None and cost > most:
         raise OverBudget("The cost is more than its envelope holds.", pointer, most=most)
 
 
-def _require_complete(proposal: Proposal) -> None:
-    given = {"description": proposal.description, "estimated_cost": proposal.estimated_cost}
-    if missing := [name for name, value in given.items() if not value]:
+def _require_complete(content: Mapping[str, Any]) -> None:
+    if missing := [name for name in ("description", "estimated_cost") if not content[name]]:
         raise Incomplete(missing)
 
 
@@ -508,6 +550,9 @@ def _content(session: Session, proposal: Proposal) -> dict[str, Any]:
     """Return what a revision keeps of a proposal."""
     return {
         **{name: getattr(proposal, name) for name in CONTENT},
+        "reports": [str(one) for one in proposal.reports],
+        "author_name": proposal.author_name,
+        "photos": [str(one) for one in repository.photos_of(session, proposal.id)],
         "envelope": str(proposal.envelope_id) if proposal.envelope_id else None,
         "arrondissement": proposal.arrondissement,
         "geometry": repository.geometry_of(session, proposal.id),

@@ -17,6 +17,7 @@ from services.voting.errors import (
     ElectionClosed,
     ElectionNotFound,
     OverBudget,
+    ReasonNeeded,
     ResultsNotPublished,
 )
 from services.voting.explain import rule_text
@@ -24,6 +25,7 @@ from services.voting.models import Election
 from services.voting.schemas import (
     Accepted,
     BallotIn,
+    Closing,
     CommuneCode,
     ElectionDetail,
     ElectionPage,
@@ -104,13 +106,18 @@ def vote(
 @router.post(
     "/{election_id}/close",
     response_model=Results,
-    responses=responses(Unauthenticated, Forbidden, ElectionNotFound, ElectionClosed),
+    responses=responses(Unauthenticated, Forbidden, ElectionNotFound, ElectionClosed, ReasonNeeded),
 )
 def close(
-    election_id: UUID, session: SessionDep, principal: CurrentPrincipal, once: OnceDep
+    election_id: UUID,
+    session: SessionDep,
+    principal: CurrentPrincipal,
+    once: OnceDep,
+    body: Closing | None = None,
 ) -> Response:
-    """Close the vote, count and publish (the commune's agents)."""
-    return once.run(lambda: service.close(session, election_id, principal))
+    """Close the vote, count and publish (the commune's agents); why, before its announced end."""
+    reason = body.reason if body else ""
+    return once.run(lambda: service.close(session, election_id, principal, reason))
 
 
 @router.get(

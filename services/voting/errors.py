@@ -51,6 +51,12 @@ class ResultsNotPublished(Conflict):
     code = "results_not_published"
 
 
+class ReasonNeeded(Invalid):
+    """A vote that closes before its announced end needs a reason, which is published."""
+
+    code = "reason_needed"
+
+
 class EmptyBallot(Invalid):
     """Choose at least one project."""
 

@@ -50,7 +50,10 @@ class ProjectResult(BaseModel):
 
 
 class ResultsPublished(EventData):
-    """The count; ``turnout`` is how many persons voted, ``winners`` in the order of the count."""
+    """The count; ``turnout`` is how many persons voted, ``winners`` in the order of the count.
+
+    ``reason`` says why the vote closed before its announced end; empty when it did not.
+    """
 
     event_type: ClassVar[str] = "bj.palabre.election.results_published.v1"
 
@@ -64,6 +67,7 @@ class ResultsPublished(EventData):
     winners: list[UUID]
     projects: list[ProjectResult]
     published_at: datetime
+    reason: str = ""
 
 
 _ID = UUID("5a3e9c3e-0000-5000-8000-000000000001")
@@ -113,5 +117,6 @@ EXAMPLES: tuple[EventData, ...] = (
             ),
         ],
         published_at=_AT,
+        reason="Une crue annoncée rend les quartiers du fleuve inaccessibles.",
     ),
 )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.common.requests import Body, Words
 from services.voting.domain import Outcome, Window
 
 CommuneCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
@@ -18,6 +19,12 @@ class BallotIn(BaseModel):
 
     choices: list[UUID] = Field(max_length=1000)
     replace_token: str | None = Field(None, max_length=100)
+
+
+class Closing(Body):
+    """Why the vote closes before its announced end; later no reason is needed."""
+
+    reason: Annotated[Words, Field(max_length=1000)] = ""
 
 
 class Accepted(BaseModel):
@@ -140,5 +147,6 @@ class Results(BaseModel):
     turnout: int
     winners: list[UUID]
     projects: list[ProjectResultOut]
+    reason: str = Field("", description="why the vote closed before its announced end, if it did")
     closed_at: datetime
     published_at: datetime

@@ -22,6 +22,7 @@ from services.voting.errors import (
     KeyReused,
     NotYetOpen,
     OverBudget,
+    ReasonNeeded,
     RepeatedProject,
     ResultsNotPublished,
     UnknownProject,
@@ -226,10 +227,11 @@ def _numbers(booth: Booth, choices: Sequence[UUID]) -> list[int]:
     raise error(detail.format(**sums), f"/choices{place}", **sums)
 
 
-def close(session: Session, election: UUID, agent: Principal) -> Results:
+def close(session: Session, election: UUID, agent: Principal, reason: str = "") -> Results:
     """Close the vote, count, publish, and destroy what could link a voter to a ballot.
 
-    A ballot under way is waited for and counted; one that comes later is refused.
+    A ballot under way is waited for and counted; one that comes later is refused. Before the
+    announced end it takes a ``reason``, which is published; later there is none to give.
     """
     agent.require(MANAGE, get_election(session, election).commune)
     found = repository.own_poll(session, election)
@@ -238,10 +240,14 @@ def close(session: Session, election: UUID, agent: Principal) -> Results:
         raise ElectionClosed
     if now < found.opens_at:
         raise NotYetOpen("The vote has not begun: it cannot be closed yet.")
+    early = now < found.closes_at
+    if early and not reason:
+        raise ReasonNeeded(ReasonNeeded.__doc__ or "", "/reason")
+    reason = reason if early else ""
     roll, ballots, receipts = repository.counts(session, election)
     if not roll == ballots == receipts:
         raise RuntimeError(f"election {election}: {roll} voters, {ballots} ballots, {receipts}")
-    results = _count(session, found, turnout=ballots, now=now)
+    results = _count(session, found, turnout=ballots, now=now, reason=reason)
     repository.unlink(session, election)
     found.state, found.closed_at = "closed", now
     found.results = results.model_dump(mode="json")
@@ -260,6 +266,7 @@ def close(session: Session, election: UUID, agent: Principal) -> Results:
             for p in results.projects
         ],
         published_at=now,
+        reason=reason,
     )
     outbox.append(
         session,
@@ -271,7 +278,9 @@ def close(session: Session, election: UUID, agent: Principal) -> Results:
     return results
 
 
-def _count(session: Session, election: Election, *, turnout: int, now: datetime) -> Results:
+def _count(
+    session: Session, election: Election, *, turnout: int, now: datetime, reason: str
+) -> Results:
     """Apply the pinned rule to the ballots."""
     known = {p.number: p for p in election.projects}
     projects = [_counted(p.number, p.id, p.cost, p.envelope) for p in known.values()]
@@ -315,6 +324,7 @@ def _count(session: Session, election: Election, *, turnout: int, now: datetime)
             )
             for r in result.rounds
         ],
+        reason=reason,
         closed_at=now,
         published_at=now,
     )

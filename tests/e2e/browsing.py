@@ -56,7 +56,9 @@ class Visit:
         self.context.add_init_script(_TELL)
         self.page = self.context.new_page()
         self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        self.page.on(
+            "pageerror", lambda error: self.faults.append(f"{self.page.url}: script: {error}")
+        )
         self.page.on("dialog", self._asked)
         self.page.on("request", self._left)
         self.page.on("requestfailed", self._failed)
@@ -72,7 +74,7 @@ class Visit:
             print(f"failed at {self.page.url}: {self.faults}")
         self.context.close()
         if kind is None:
-            assert self.faults == []
+            assert not self.faults, self.faults
 
     def _said(self, message: ConsoleMessage) -> None:
         # What an answer's status was, `_answered` knows better.

@@ -253,6 +253,7 @@ def vote(exercise: Exercise, citizen: Page, clerk: Page) -> None:
 
     clerk.goto(f"/mairie/{COMMUNE}/budget/{exercise.campaign}")
     press(clerk, "Clore le vote et compter")
+    clerk.locator("[name=reason]").fill("Tout le monde a voté.")
     press(clerk, "Clore et publier les résultats")
     expect(clerk.get_by_role("heading", level=1, name="Résultats")).to_be_visible()
     counted = exercise.nobody.get(f"elections/{election['id']}/results")

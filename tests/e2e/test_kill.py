@@ -102,7 +102,8 @@ def test_killing_any_process_loses_and_doubles_nothing(palabre: Palabre, load: L
     killing(palabre, VOTING, ballots, 8)
 
     # The close and some reports are under way when the launcher itself goes, and all with it.
-    closing = load.send(lambda: api.post(f"/elections/{election['id']}/close", who=load.agent), 1)
+    path, early = f"/elections/{election['id']}/close", {"reason": "Tout le monde a voté."}
+    closing = load.send(lambda: api.post(path, early, who=load.agent), 1)
     writes = load.send(load.report, 4)
     time.sleep(0.1)
     palabre.kill()

@@ -313,6 +313,7 @@ def vote_on_a_phone_without_javascript(story: Story) -> None:
 def close_and_count(story: Story, page: Page) -> None:
     page.goto(f"/mairie/{story.commune}/budget/{story.campaign}")
     press(page, "Clore le vote et compter")
+    page.locator("[name=reason]").fill("Tout le monde a voté.")
     press(page, "Clore et publier les résultats")
     expect(page.get_by_role("heading", level=1, name="Résultats")).to_be_visible()
 

@@ -130,7 +130,7 @@ def of_agent(page: Page) -> dict[str, str]:
         "desk-edit-campaign": f"{budget}/modifier",
         "desk-calendar": f"{budget}/calendrier",
         "desk-assemblies": f"{budget}/assemblees",
-        "desk-paper": f"/mairie/{COTONOU}/budget/{vote['id']}/saisie",
+        "desk-paper-closed": f"{budget}/saisie",
         "desk-costs": f"{desk}/couts",
         "desk-reviews": f"{desk}/etudes",
         "desk-merges": f"{desk}/fusions",

@@ -38,7 +38,7 @@ from services.proposals.campaigns.schemas import (
     UnitCostPage,
 )
 from services.proposals.domain import Phase
-from services.proposals.errors import CampaignNotFound, ChangedMeanwhile, UnknownCommune, WrongPhase
+from services.proposals.errors import CampaignNotFound, ChangedMeanwhile, UnknownCommune
 from services.proposals.schemas import CommuneCode
 
 router = APIRouter(prefix="/api/v1", tags=["campaigns"])
@@ -135,7 +135,7 @@ def clone_campaign(
 @router.post(
     "/campaigns/{campaign_id}/phase",
     response_model=CampaignDetail,
-    responses=responses(Unauthenticated, Forbidden, CampaignNotFound, WrongPhase, ReasonNeeded),
+    responses=responses(Unauthenticated, Forbidden, CampaignNotFound, Conflict, ReasonNeeded),
 )
 def change_phase(
     campaign_id: UUID,

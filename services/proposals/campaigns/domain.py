@@ -30,6 +30,8 @@ RULES_SET: tuple[Phase, ...] = ("preparation",)
 RULES_LOOSENED: tuple[Phase, ...] = ("ideas",)
 #: Where the ballot has its numbers: what has none is not on it.
 FROZEN: tuple[Phase, ...] = ("vote", "results", "works", "closed")
+#: Projects that one ballot holds: their event must fit a message of the log (1 MB).
+MOST_ON_A_BALLOT = 1000
 #: What a ballot was made of, whatever became of it.
 ON_BALLOT: tuple[Status, ...] = ("shortlisted", "funded", "not_funded")
 

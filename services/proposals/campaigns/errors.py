@@ -45,6 +45,12 @@ class OutsideEnvelopes(Conflict):
     code = "outside_envelopes"
 
 
+class TooManyProjects(Conflict):
+    """More proposals are shortlisted than one ballot holds."""
+
+    code = "too_many_projects"
+
+
 class ForumExists(Conflict):
     """This forum was entered already: the same name on the same day."""
 

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.common.requests import Body, Line, Moment, Text
+from services.common.requests import Body, Line, Moment, Text, Words
 from services.proposals.campaigns import domain
 from services.proposals.campaigns.domain import ActorKind, HistoryKind, Welcome
 from services.proposals.domain import PHASES, Phase, PhaseDates, Status, check_phases
@@ -79,7 +79,7 @@ AuthorKinds = Annotated[list[Welcome], Field(min_length=1, max_length=3), AfterV
 PerAuthor = Annotated[int, Field(strict=True, ge=1, le=100)]
 Threshold = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 Flag = Annotated[bool, Field(strict=True)]
-Reason = Annotated[Text, Field(max_length=1000)]
+Reason = Annotated[Words, Field(max_length=1000)]
 
 
 class NewCampaign(Body):

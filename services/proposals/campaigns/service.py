@@ -29,6 +29,7 @@ from services.proposals.campaigns.errors import (
     ReasonNeeded,
     RulesTightened,
     Shortens,
+    TooManyProjects,
     WorksUnfinished,
 )
 from services.proposals.campaigns.schemas import (
@@ -101,6 +102,7 @@ def clone(
     parts = _divide(session, source.commune, budget, [p for p in _parts(source) if not p.is_rest])
     values = {name: getattr(source, name) for name in ("commune", *PLAIN)}
     values |= {"title": body.title, "budget": budget, "cloned_from": source.id}
+    values["automatic"] = False  # nobody has looked at the moved dates yet
     dates = rules.shifted(_dates(source), timedelta(days=body.shift_days))
     actor = Actor("agent", at or datetime.now(UTC), agent.user_id)
     campaign, event = _publish(session, actor, values, parts, dates)
@@ -317,8 +319,8 @@ def change_phase(
 def advance(session: Session, now: datetime | None = None) -> int:
     """Lead automatic campaigns on as their calendars say, each by one phase; return how many.
 
-    A campaign without a shortlist waits before its vote, one with unfinished works before its
-    end. One that somebody holds is left to the next time.
+    A campaign without a shortlist that a ballot can hold waits before its vote, one with unfinished
+    works before its end. One that somebody holds is left to the next time.
     """
     moment = now or datetime.now(UTC)
     said: list[Event] = []
@@ -342,7 +344,8 @@ def _ready(session: Session, campaign: Campaign, phase: Phase) -> bool:
     """Tell whether a campaign has what the calendar needs to take it to ``phase``."""
     if phase == "vote":
         rows = repository.shortlist(session, campaign.id, numbered=False)
-        return bool(rows) and all(row.envelope_id for row in rows)
+        fits = 0 < len(rows) <= rules.MOST_ON_A_BALLOT
+        return fits and all(row.envelope_id for row in rows)
     return phase != "closed" or not repository.unfinished_works(session, campaign.id)
 
 
@@ -370,6 +373,8 @@ def _freeze(session: Session, campaign: Campaign, actor: Actor) -> list[Event]:
     projects = repository.number_shortlist(session, campaign.id)
     if not projects:
         raise NothingToVote
+    if len(projects) > rules.MOST_ON_A_BALLOT:
+        raise TooManyProjects(shortlisted=len(projects), most=rules.MOST_ON_A_BALLOT)
     if outside := [row.ref for row in projects if row.envelope is None]:
         raise OutsideEnvelopes(proposals=outside[:20])
     planned = _dates(campaign)
@@ -401,9 +406,12 @@ def record_results(
     winners: Collection[UUID],
     *,
     at: datetime | None = None,
+    reason: str = "",
     traceparent: str = "",
 ) -> list[Proposal]:
     """Mark the ballot's proposals funded or not, show the results; return the funded ones.
+
+    ``reason`` says why the vote was closed before its announced end, and is published.
 
     :class:`Undecodable` when no vote of ours can have had these winners: trying again is no use.
     """
@@ -414,7 +422,7 @@ def record_results(
     if unknown := set(winners) - {proposal.id for proposal in ballot}:
         raise Undecodable(f"{len(unknown)} winners were not on the ballot of {campaign_id}")
     said = [_fund(proposal, proposal.id in winners, traceparent) for proposal in ballot]
-    actor = Actor("count", at or datetime.now(UTC), traceparent=traceparent)
+    actor = Actor("count", at or datetime.now(UTC), reason=reason, traceparent=traceparent)
     outbox.append(session, [*said, *_enter(session, campaign, "results", actor)])
     return [proposal for proposal in ballot if proposal.status == "funded"]
 

@@ -222,7 +222,10 @@ def mark_useful(
 def report_abuse(
     body: NewAbuseReport, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
 ) -> Response:
-    """Tell the mairie what is wrong with a proposal or a comment, once. So many an hour."""
+    """Tell the mairie what is wrong with a proposal or a comment, so many an hour.
+
+    Again only once the mairie handled what one told.
+    """
 
     def effect() -> AbuseReported:
         service.count_abuse_report(session, principal)
@@ -250,7 +253,7 @@ def queue(
 @router.post(
     "/moderation",
     response_model=Decided,
-    responses=responses(Unauthenticated, Forbidden, NotFound, ChangedMeanwhile),
+    responses=responses(Unauthenticated, Forbidden, NotFound, ChangedMeanwhile, SameAgent),
 )
 def decide(
     body: NewDecision, session: SessionDep, once: OnceDep, principal: CurrentPrincipal

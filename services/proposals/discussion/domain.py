@@ -1,16 +1,16 @@
 """Threads, stances, reasons and decisions: pure rules of what people say about proposals."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from services.proposals.domain import REASONS, Reason
+
 Stance = Literal["for", "against", "neutral"]
 Sort = Literal["newest", "oldest", "useful"]
 Subject = Literal["proposal", "comment"]
-Reason = Literal["insult", "personal_data", "spam", "off_topic", "illegal", "other"]
 Decision = Literal["hide", "show", "keep"]
 AppealDecision = Literal["uphold", "reverse"]
 LogAction = Literal["hide", "show", "keep", "appeal", "uphold", "reverse"]
@@ -25,39 +25,10 @@ COMMENTS_PER_HOUR = 30
 ABUSE_REPORTS_PER_HOUR = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ReasonRule:
-    """Why something may be hidden; what is ``urgent`` harms somebody while it is shown."""
-
-    fr: str
-    en: str
-    urgent: bool = False
-
-
-#: The one table of reasons, for those who report and for those who decide.
-REASONS: Mapping[Reason, ReasonRule] = {
-    "insult": ReasonRule("Insulte ou menace", "Insult or threat", urgent=True),
-    "personal_data": ReasonRule("Donnée personnelle", "Personal data", urgent=True),
-    "spam": ReasonRule("Publicité, répétition", "Advertising, repetition"),
-    "off_topic": ReasonRule("Hors sujet", "Off topic"),
-    "illegal": ReasonRule("Contraire à la loi", "Against the law", urgent=True),
-    "other": ReasonRule("Autre raison", "Another reason"),
-}
 URGENT: tuple[Reason, ...] = tuple(code for code, rule in REASONS.items() if rule.urgent)
 
 #: What the mairie may decide of its own accord, by whether the subject is hidden.
 DECISIONS: Mapping[bool, tuple[Decision, ...]] = {False: ("hide", "keep"), True: ("show",)}
-
-#: Categories of characters that nobody sees; and letters and symbols that are blank all the same.
-_UNSEEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zs", "Zl", "Zp", "Mn", "Me"}
-_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
-
-
-def visible(value: str) -> str:
-    """Return ``value``; ``ValueError`` for words in which there is nothing to see."""
-    if value and all(unicodedata.category(c) in _UNSEEN or c in _BLANK for c in value):
-        raise ValueError("there is nothing to read in this")
-    return value
 
 
 def place_of_reply(parent: UUID, parents_parent: UUID | None, depth: int) -> tuple[UUID, int]:

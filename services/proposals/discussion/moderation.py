@@ -71,7 +71,7 @@ def queue(
 ) -> tuple[list[QueueItem], tuple[str, UUID] | None]:
     """Return what waits for the commune's agents, and where the next page begins."""
     agent.require(MANAGE, commune)
-    rows = talk.queue(session, commune, after, limit + 1)
+    rows = talk.queue(session, commune, agent.user_id, after, limit + 1)
     logs = talk.lines(session, [(row.subject_kind, row.subject_id) for row in rows[:limit]])
     items = []
     for row in rows[:limit]:
@@ -84,7 +84,7 @@ def queue(
                 waiting_since=row.since,
                 last=_last(lines),
                 seen=len(lines),
-                may=_may(lines, row.hidden, agent),
+                may=[] if row.own else _may(lines, row.hidden, agent),
                 **{name: getattr(row, name) for name in _QUEUED},
             )
         )
@@ -124,9 +124,14 @@ def _last(lines: Sequence[Line]) -> LastDecision | None:
 def decide(
     session: Session, agent: Principal, body: NewDecision, *, at: datetime | None = None
 ) -> Decided:
-    """Hide words, show them again, or keep them: with a reason and a note for all to read."""
+    """Hide words, show them again, or keep them: with a reason and a note for all to read.
+
+    Not one's own.
+    """
     held = _held(session, agent, body.subject, body.id)
     agent.require(MANAGE, held.proposal.commune)
+    if held.wrote(session, agent):
+        raise SameAgent
     _check_seen(held, body.seen)
     if body.action not in domain.DECISIONS[held.hidden]:
         raise _overtaken(held)
@@ -140,7 +145,10 @@ def decide(
 def appeal(
     session: Session, person: Principal, body: NewAppeal, *, at: datetime | None = None
 ) -> Decided:
-    """Ask for one's hidden words to be looked at again, once for each time they were hidden."""
+    """Ask for one's hidden words to be looked at again, once for each time they were hidden.
+
+    The answer is without the note: answers are kept, and that is the mairie's to read.
+    """
     held = _held(session, person, body.subject, body.id)
     if not held.wrote(session, person):
         access.find(session, held.proposal.id, person)
@@ -151,7 +159,8 @@ def appeal(
     if domain.appealed(held.lines):
         raise AlreadyAppealed
     now = _moment(held, at)
-    return _record(session, person, held, "appeal", line.reason, body.note, now)
+    decided = _record(session, person, held, "appeal", line.reason, body.note, now)
+    return decided.model_copy(update={"note": ""})
 
 
 def decide_appeal(

@@ -12,12 +12,11 @@ from services.proposals.discussion.domain import (
     REPLIES_SHOWN,
     URGENT,
     Line,
-    Reason,
     Sort,
     Stance,
     Subject,
 )
-from services.proposals.domain import LISTED
+from services.proposals.domain import LISTED, Reason
 
 # One look with the campaign's row held shared: the hot path loads no objects.
 _HEAD = """
@@ -88,6 +87,8 @@ _EMPTY = text("""
     WHERE id = :id
 """)
 _HAS_REPLIES = text("SELECT EXISTS (SELECT FROM comments WHERE parent_id = :id)")
+# Who marks a comment and who takes it away wait here for each other.
+_HOLD = text("SELECT FROM comments WHERE id = :id FOR UPDATE")
 _FORGET_MARKS = text("DELETE FROM comment_marks WHERE comment_id = :id")
 _FORGET = text("DELETE FROM comments WHERE id = :id RETURNING parent_id")
 _HIDE = text("UPDATE comments SET hidden_at = :at WHERE id = :id")
@@ -104,7 +105,8 @@ _REPORT = text("""
     INSERT INTO abuse_reports (id, subject_kind, subject_id, proposal_id, commune, user_id, reason,
         note, created_at)
     VALUES (:id, :kind, :subject, :proposal, :commune, :user, :reason, :note, :at)
-    ON CONFLICT DO NOTHING RETURNING 1
+    ON CONFLICT (subject_kind, subject_id, user_id) WHERE handled_at IS NULL DO NOTHING
+    RETURNING 1
 """)
 _HANDLE = text("""
     UPDATE abuse_reports SET handled_at = :at
@@ -148,6 +150,9 @@ _QUEUE = text("""
     )
     SELECT w.subject_kind, w.subject_id, w.proposal_id, w.since, w.urgent, w.reports, w.appeal,
         w.place, p.ref, p.title,
+        CASE WHEN c.id IS NULL THEN EXISTS (SELECT FROM authors a
+            WHERE a.proposal_id = p.id AND a.user_id = :reader)
+        ELSE c.user_id = :reader END AS own,
         coalesce(c.body, concat_ws(E'\\n\\n', p.title, nullif(p.need, ''), p.description,
             nullif(p.beneficiaries, ''))) AS words,
         coalesce(c.name, p.author_name) AS name,
@@ -272,12 +277,14 @@ def has_replies(session: Session, comment_id: UUID) -> bool:
 
 def empty_comment(session: Session, comment_id: UUID, at: datetime) -> None:
     """Take a comment's words away and leave its place."""
+    session.execute(_HOLD, {"id": comment_id})
     session.execute(_FORGET_MARKS, {"id": comment_id})
     session.execute(_EMPTY, {"id": comment_id, "at": at})
 
 
 def forget_comment(session: Session, comment_id: UUID) -> UUID | None:
     """Delete a comment without replies; return what it answered."""
+    session.execute(_HOLD, {"id": comment_id})
     session.execute(_FORGET_MARKS, {"id": comment_id})
     parent: UUID | None = session.execute(_FORGET, {"id": comment_id}).scalar_one()
     return parent
@@ -290,11 +297,13 @@ def set_hidden(session: Session, comment_id: UUID, at: datetime | None) -> None:
 
 def mark(session: Session, comment_id: UUID, user_id: UUID) -> int | None:
     """Count a person once who finds a comment useful; None where it cannot be read any more."""
+    if session.execute(_HOLD, {"id": comment_id}).one_or_none() is None:
+        return None
     return session.execute(_MARK, {"id": comment_id, "user": user_id}).scalar_one_or_none()
 
 
 def add_abuse_report(session: Session, **values: Any) -> bool:
-    """Store a report; False where this person reported this subject before."""
+    """Store a report; False where one of this person's about this subject waits already."""
     return session.scalar(_REPORT, values) is not None
 
 
@@ -330,13 +339,22 @@ def public_log(session: Session, proposal_id: UUID) -> Sequence[Row[Any]]:
 def queue(
     session: Session,
     commune: str,
+    reader: UUID,
     after: tuple[str, UUID] | None,
     limit: int,
     urgent: Collection[Reason] = URGENT,
 ) -> Sequence[Row[Any]]:
-    """Return what waits for a commune's decision; each row's ``place`` leads to the next."""
+    """Return what waits for a commune's decision; each row's ``place`` leads to the next.
+
+    ``own`` are the words of ``reader``.
+    """
     place, last = after or ("", None)
-    values = {"commune": commune, "urgent": list(urgent), "limit": limit}
+    values = {
+        "commune": commune,
+        "reader": reader,
+        "urgent": list(urgent),
+        "limit": limit,
+    }
     return session.execute(_QUEUE, {**values, "after_place": place, "after_id": last}).all()
 
 

@@ -4,24 +4,23 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from services.common.requests import Body, Line, Text
+from services.common.requests import Body, Line, Text, Words
 from services.proposals.discussion.domain import (
     MAX_BODY,
     AppealDecision,
     Decision,
     LogAction,
-    Reason,
     Stance,
     Subject,
-    visible,
 )
+from services.proposals.domain import Reason
 
-Words = Annotated[Text, AfterValidator(visible), Field(min_length=1, max_length=MAX_BODY)]
+Said = Annotated[Words, Field(min_length=1, max_length=MAX_BODY)]
 Note = Annotated[Text, Field(max_length=1000)]
 #: What the mairie publishes, or an author says in an appeal: never empty.
-PublicNote = Annotated[Text, AfterValidator(visible), Field(min_length=1, max_length=1000)]
+PublicNote = Annotated[Words, Field(min_length=1, max_length=1000)]
 Seen = Annotated[int | None, Field(ge=0, le=2**31 - 1)]
 
 
@@ -34,7 +33,7 @@ class Endorsed(BaseModel):
 class NewComment(Body):
     """Words about a proposal, or in reply to a comment; ``name`` is how others see the author."""
 
-    body: Words
+    body: Said
     stance: Stance = "neutral"
     parent: UUID | None = None
     name: Annotated[Line, Field(max_length=80)] = ""

@@ -303,7 +303,7 @@ def _open_comment_for(session: Session, comment_id: UUID, person: Principal) -> 
 def report_abuse(
     session: Session, person: Principal, body: NewAbuseReport, *, at: datetime | None = None
 ) -> AbuseReported:
-    """Tell the mairie what is wrong with somebody else's words, once a person and subject."""
+    """Tell the mairie what is wrong with somebody else's words, once until it is handled."""
     if body.subject == "comment":
         found = _open_comment_for(session, body.id, person)
         proposal = access.find(session, found.proposal_id, person)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import IntEnum
 from typing import Literal
@@ -31,6 +31,8 @@ FIELDS: Mapping[Subject, str] = {
     "journal": "photos",
     "entry": "files",
 }
+#: What shows photos and has no place for a document.
+PHOTOS_ONLY: Collection[Subject] = frozenset({"campaign", "proposal", "journal"})
 
 
 class Judgement(IntEnum):

@@ -33,6 +33,12 @@ class UnknownFile(Invalid):
     code = "unknown_file"
 
 
+class PhotosOnly(Invalid):
+    """Only photos belong here; documents belong to reviews and to entries of a ledger."""
+
+    code = "photos_only"
+
+
 class TooManyFiles(Invalid):
     """More files than one thing may have."""
 

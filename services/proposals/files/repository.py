@@ -22,7 +22,7 @@ _LOCK = text("""
 """)
 # Looked at once locked: another may have taken a file between the two.
 _HELD = text("""
-    SELECT f.id, f.uploaded_by, a.subject_kind, a.subject_id
+    SELECT f.id, f.kind, f.uploaded_by, a.subject_kind, a.subject_id
     FROM files f LEFT JOIN attachments a ON a.file_id = f.id
     WHERE f.id = ANY(CAST(:ids AS uuid[]))
 """)
@@ -47,7 +47,7 @@ _OF = text("""
 """)
 # What a file belongs to says whose it is to see: the commune's agents, a proposal's authors, all.
 _SHOWN = text("""
-    SELECT f.kind, f.name, f.uploaded_by, s.commune, s.proposal_id,
+    SELECT f.kind, f.name, f.uploaded_by, a.subject_kind, s.commune, s.proposal_id,
         coalesce(s.public AND NOT a.hidden, false) AS public
     FROM files f LEFT JOIN attachments a ON a.file_id = f.id
     LEFT JOIN LATERAL (
@@ -88,7 +88,7 @@ def add(session: Session, made: Uploaded, uploaded_by: UUID) -> None:
 
 
 def hold(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
-    """Lock files; return ``uploaded_by``, ``subject_kind`` and ``subject_id`` of those there are.
+    """Lock files; return ``kind``, ``uploaded_by``, ``subject_kind`` and ``subject_id`` of each.
 
     Until the transaction ends nobody else attaches, detaches or purges them.
     """
@@ -135,9 +135,10 @@ def of(session: Session, kind: Subject, ids: Sequence[UUID]) -> dict[UUID, list[
 
 
 def shown(session: Session, file_id: UUID) -> Shown | None:
-    """Return ``kind``, ``name``, ``uploaded_by``, ``commune``, ``proposal_id``, ``public``.
+    """Return ``kind, name, uploaded_by, subject_kind, commune, proposal_id, public``.
 
-    ``commune`` is None for what belongs to nothing, ``proposal_id`` for what is no proposal's.
+    ``subject_kind`` and ``commune`` are None for what belongs to nothing, ``proposal_id`` for what
+    is no proposal's.
     """
     return session.execute(_SHOWN, {"id": file_id}).one_or_none()
 

@@ -13,10 +13,11 @@ from services.common.media.storage import Storage, Stored
 from services.proposals import access
 from services.proposals.files import documents, domain, repository
 from services.proposals.files.domain import Kind, Subject
-from services.proposals.files.errors import FileNotFound, TooManyFiles, UnknownFile
+from services.proposals.files.errors import FileNotFound, PhotosOnly, TooManyFiles, UnknownFile
 from services.proposals.files.forms import FORMS
 from services.proposals.files.schemas import Uploaded
 
+#: Whose a commune's files are while not everybody's, for all that a proposal does not keep back.
 _OF_AGENTS = (access.MANAGE, access.REVIEW, access.WORK, access.SPEND)
 
 
@@ -70,7 +71,8 @@ def find(
 ) -> tuple[Kind, str, bool]:
     """Return a file's kind, its name, and whether all may see it; :class:`FileNotFound`.
 
-    What is not everybody's is there for who sent it, a proposal's authors and the commune's agents.
+    What is not everybody's is there for who sent it, a proposal's authors and the commune's agents;
+    of a draft or a hidden proposal, only for those agents who may read it.
     """
     row = repository.shown(session, file_id)
     if row is None or size not in FORMS[row.kind].sizes:
@@ -83,9 +85,13 @@ def find(
 def _may_see(session: Session, row: repository.Shown, reader: Principal) -> bool:
     if reader.user_id == row.uploaded_by:
         return True
-    if row.commune and any(reader.can(one, row.commune) for one in _OF_AGENTS):
+    if row.proposal_id is not None and access.is_author(session, row.proposal_id, reader):
         return True
-    return row.proposal_id is not None and access.is_author(session, row.proposal_id, reader)
+    if row.commune is None:
+        return False
+    if row.subject_kind == "proposal":
+        return access.is_agent(reader, row.commune)
+    return any(reader.can(one, row.commune) for one in _OF_AGENTS)
 
 
 def read(storage: Storage, file_id: UUID, kind: Kind, size: Size) -> Stored:
@@ -109,7 +115,8 @@ def attach(
     """Bind files to a subject in this order; with ``replace`` it then has no others.
 
     What is not ``person``'s own upload, or belongs to something else, is an :class:`UnknownFile`;
-    what the subject has already may stay, whoever sent it. Lock the subject first.
+    what the subject has already may stay, whoever sent it. A document where only photos belong is
+    refused with :class:`PhotosOnly`. Lock the subject first.
     """
     field = domain.FIELDS[kind]
     files = repository.hold(session, file_ids)
@@ -119,6 +126,8 @@ def attach(
         free = file and file.subject_id is None and file.uploaded_by == person.user_id
         if file_ids.index(file_id) < number or not (free or file_id in has):
             raise UnknownFile(UnknownFile.__doc__ or "", f"/{field}/{number}")
+        if kind in domain.PHOTOS_ONLY and files[file_id].kind != "photo":
+            raise PhotosOnly(PhotosOnly.__doc__ or "", f"/{field}/{number}")
     others = [file_id for file_id in has if file_id not in file_ids]
     if replace:
         repository.detach(session, others)

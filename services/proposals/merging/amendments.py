@@ -12,7 +12,8 @@ from services.common.auth import Principal
 from services.common.ids import new_id
 from services.common.problems import Forbidden
 from services.proposals import access, service
-from services.proposals.domain import TEXTS, word_diff
+from services.proposals.access import MANAGE
+from services.proposals.domain import REASONS, TEXTS, word_diff
 from services.proposals.errors import ChangedMeanwhile
 from services.proposals.merging import domain, repository
 from services.proposals.merging.errors import (
@@ -20,7 +21,14 @@ from services.proposals.merging.errors import (
     AmendmentNotFound,
     NothingChanges,
 )
-from services.proposals.merging.schemas import Amendment, AmendmentDetail, Decision, NewAmendment
+from services.proposals.merging.schemas import (
+    Amendment,
+    AmendmentDetail,
+    Decision,
+    Hiding,
+    NewAmendment,
+    Suggested,
+)
 from services.proposals.models import Campaign, Proposal
 
 
@@ -31,8 +39,8 @@ def suggest(
     body: NewAmendment,
     *,
     at: datetime | None = None,
-) -> UUID:
-    """Store a suggestion on a proposal's present text; return the amendment's id."""
+) -> Suggested:
+    """Store a suggestion on a proposal's present text."""
     campaign, proposal = access.lock(session, key, person, "edit")
     service.require_editable(session, campaign, proposal)
     if access.speaks_for(session, proposal, person):
@@ -60,7 +68,9 @@ def suggest(
         "at": at or datetime.now(UTC),
     }
     repository.insert_amendment(session, values)
-    return amendment_id
+    return Suggested(
+        id=amendment_id, proposal=proposal.id, state="open", base_revision=proposal.revision
+    )
 
 
 def decide(
@@ -95,7 +105,7 @@ def decide(
 def withdraw(
     session: Session, person: Principal, amendment_id: UUID, *, at: datetime | None = None
 ) -> None:
-    """Take one's own open amendment back."""
+    """Take one's own open amendment back: its words are gone from the database."""
     found = _find(session, amendment_id, person.user_id)
     access.lock(session, found.proposal, person)
     amendment = _lock_open(session, amendment_id, person.user_id)
@@ -107,6 +117,37 @@ def withdraw(
         "revision": None,
     }
     repository.close_amendment(session, amendment.id, values)
+    repository.empty_amendment(session, amendment.id)
+
+
+def hide(
+    session: Session,
+    agent: Principal,
+    amendment_id: UUID,
+    body: Hiding,
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Take away an amendment's words that nobody is to read; the reason is its public answer.
+
+    Not those that a proposal says since they were accepted: it is hidden itself, or revised.
+    """
+    found = _find(session, amendment_id, None)
+    _, proposal = access.lock(session, found.proposal, agent)
+    agent.require(MANAGE, proposal.commune)
+    amendment = repository.lock_amendment(session, amendment_id)
+    assert amendment is not None  # noqa: S101 - none is ever deleted
+    if amendment.state not in ("open", "refused") or not amendment.changes:
+        raise AmendmentClosed(state_now=amendment.state)
+    values = {
+        "state": "refused",
+        "answer": f"{REASONS[body.reason].fr} : {body.note}",
+        "at": at or datetime.now(UTC),
+        "person": agent.user_id,
+        "revision": None,
+    }
+    repository.close_amendment(session, amendment_id, values)
+    repository.empty_amendment(session, amendment_id)
 
 
 def _apply(

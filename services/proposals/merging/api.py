@@ -30,11 +30,11 @@ from services.proposals.merging.errors import (
     OfferNotFound,
 )
 from services.proposals.merging.schemas import (
-    Amendment,
     AmendmentDetail,
     AmendmentPage,
     Consent,
     Decision,
+    Hiding,
     Merge,
     MergePage,
     NewAmendment,
@@ -44,6 +44,7 @@ from services.proposals.merging.schemas import (
     OfferReply,
     Similar,
     SimilarPage,
+    Suggested,
     Undoing,
 )
 
@@ -203,7 +204,7 @@ def reply_to_offer(
 @router.post(
     "/proposals/{proposal_id}/amendments",
     status_code=201,
-    response_model=Amendment,
+    response_model=Suggested,
     responses=responses(Unauthenticated, Forbidden, ProposalNotFound, Conflict, Invalid, TooMany),
     tags=["amendments"],
 )
@@ -216,10 +217,9 @@ def suggest_amendment(
 ) -> Response:
     """Suggest to its authors what a proposal could say; for their own they edit it."""
 
-    def effect() -> AmendmentDetail:
+    def effect() -> Suggested:
         _count(session, "amendment", principal.user_id)
-        made = amending.suggest(session, principal, key, body)
-        return amending.get(session, made, principal)
+        return amending.suggest(session, principal, key, body)
 
     return once.run(effect, status=201, location=lambda made: f"/api/v1/amendments/{made.id}")
 
@@ -268,12 +268,10 @@ def decide_amendment(
     principal: CurrentPrincipal,
 ) -> Response:
     """Accept an amendment (the proposal's next revision), or refuse it: its authors."""
-
-    def effect() -> AmendmentDetail:
-        amending.decide(session, principal, amendment_id, body)
-        return amending.get(session, amendment_id, principal)
-
-    return once.run(effect)
+    return once.run(
+        lambda: amending.decide(session, principal, amendment_id, body),
+        shown=lambda: amending.get(session, amendment_id, principal),
+    )
 
 
 @router.post(
@@ -285,13 +283,31 @@ def decide_amendment(
 def withdraw_amendment(
     amendment_id: UUID, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
 ) -> Response:
-    """Take one's own amendment back while it is undecided."""
+    """Take one's own amendment back while it is undecided: its words are gone at once."""
+    return once.run(
+        lambda: amending.withdraw(session, principal, amendment_id),
+        shown=lambda: amending.get(session, amendment_id, principal),
+    )
 
-    def effect() -> AmendmentDetail:
-        amending.withdraw(session, principal, amendment_id)
-        return amending.get(session, amendment_id, principal)
 
-    return once.run(effect)
+@router.post(
+    "/amendments/{amendment_id}/hide",
+    response_model=AmendmentDetail,
+    responses=responses(Unauthenticated, Forbidden, AmendmentNotFound, Conflict, Invalid),
+    tags=["amendments"],
+)
+def hide_amendment(
+    amendment_id: UUID,
+    body: Hiding,
+    session: SessionDep,
+    once: OnceDep,
+    principal: CurrentPrincipal,
+) -> Response:
+    """Take away an amendment's words (the commune's agents); reason and note are its answer."""
+    return once.run(
+        lambda: amending.hide(session, principal, amendment_id, body),
+        shown=lambda: amending.get(session, amendment_id, principal),
+    )
 
 
 def _count(session: SessionDep, kind: str, person: UUID) -> None:

@@ -24,8 +24,10 @@ DESCRIPTION_READ = 1000
 
 MAX_SOURCES = 10
 MAX_REPORTS = 20
-#: What may be merged, and undone into.
+#: What may be merged.
 MERGEABLE = "submitted"
+#: The targets out of which what was merged may come again: before their review.
+UNDOABLE = ("submitted", "withdrawn")
 ENDORSABLE = ("submitted", "shortlisted")
 #: What one person may suggest in an hour: merges, amendments.
 SUGGESTIONS_PER_HOUR = 30

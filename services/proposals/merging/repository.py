@@ -28,7 +28,10 @@ _PARTS = text("""
 """)
 _OPEN_WITH = text("""
     SELECT m.id FROM merges m JOIN merge_parts p ON p.merge_id = m.id
-    WHERE m.state = 'open' AND p.proposal_id = ANY(:proposals) ORDER BY m.id LIMIT 1
+    WHERE m.state = 'open' AND p.proposal_id = ANY(:proposals)
+        AND NOT EXISTS (SELECT FROM merge_parts k JOIN proposals o ON o.id = k.proposal_id
+            WHERE k.merge_id = m.id AND o.status <> :mergeable)
+    ORDER BY m.id LIMIT 1
 """)
 _CONSENT = text("""
     UPDATE merge_parts SET consented_at = :at, consented_by = :person
@@ -161,9 +164,11 @@ _MERGE = """
         SELECT json_agg(json_build_object('id', p.id, 'ref', p.ref, 'role', k.role,
             'title', CASE WHEN p.hidden_at IS NULL THEN p.title END, 'status', p.status,
             'endorsements', p.endorsements, 'consented', k.consented_at IS NOT NULL,
-            'mine', (p.origin <> 'web' AND (p.commune = ANY(:communes) OR '*' = ANY(:communes)))
-                OR EXISTS (SELECT FROM authors a
-                    WHERE a.proposal_id = p.id AND a.user_id = :reader)) ORDER BY p.ref) AS items
+            'mine', CASE WHEN p.origin <> 'web'
+                THEN p.commune = ANY(:communes) OR '*' = ANY(:communes)
+                ELSE EXISTS (SELECT FROM authors a
+                    WHERE a.proposal_id = p.id AND a.user_id = :reader) END)
+            ORDER BY p.ref) AS items
         FROM merge_parts k JOIN proposals p ON p.id = k.proposal_id WHERE k.merge_id = m.id) parts
 """
 _ONE = text(_MERGE + "WHERE m.id = :id")
@@ -228,6 +233,9 @@ _CLOSE_AMENDMENT = text("""
     UPDATE amendments SET state = :state, answer = :answer, decided_at = :at,
         decided_by = :person, revision = :revision WHERE id = :id
 """)
+_EMPTY_AMENDMENT = text("""
+    UPDATE amendments SET changes = '{}', note = '', name = '' WHERE id = :id
+""")
 
 
 def insert_merge(
@@ -257,9 +265,10 @@ def parts(session: Session, merge_id: UUID) -> Sequence[Row[Any]]:
     return session.execute(_PARTS, {"id": merge_id}).all()
 
 
-def open_merge_with(session: Session, proposals: Iterable[UUID]) -> UUID | None:
-    """Return an open merge that one of the proposals is in."""
-    found: UUID | None = session.scalar(_OPEN_WITH, {"proposals": list(proposals)})
+def open_merge_with(session: Session, proposals: Iterable[UUID], mergeable: str) -> UUID | None:
+    """Return an open merge that one of the proposals is in, all of it still ``mergeable``."""
+    values = {"proposals": list(proposals), "mergeable": mergeable}
+    found: UUID | None = session.scalar(_OPEN_WITH, values)
     return found
 
 
@@ -411,6 +420,11 @@ def lock_amendment(session: Session, amendment_id: UUID) -> Row[Any] | None:
 def close_amendment(session: Session, amendment_id: UUID, values: Mapping[str, Any]) -> None:
     """Set an amendment's ``state, answer, at, person, revision``."""
     session.execute(_CLOSE_AMENDMENT, {**values, "id": amendment_id})
+
+
+def empty_amendment(session: Session, amendment_id: UUID) -> None:
+    """Take an amendment's words away, and who signed them, and leave its place."""
+    session.execute(_EMPTY_AMENDMENT, {"id": amendment_id})
 
 
 def amendment(session: Session, amendment_id: UUID, reader: UUID | None) -> Row[Any] | None:

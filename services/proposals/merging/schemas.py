@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from services.common.requests import MAX_REF, Body, Text
+from services.common.requests import MAX_REF, Body, Words
+from services.proposals.domain import Reason as Why
 from services.proposals.domain import Status
 from services.proposals.merging.domain import (
     MAX_SOURCES,
@@ -28,7 +29,7 @@ from services.proposals.schemas import (
 
 #: A proposal's id or reference.
 Key = Annotated[str, Field(min_length=1, max_length=MAX_REF)]
-Reason = Annotated[Text, Field(min_length=1, max_length=500)]
+Reason = Annotated[Words, Field(min_length=1, max_length=500)]
 Yes = Annotated[bool, Field(strict=True)]
 
 
@@ -188,6 +189,25 @@ class Decision(Body):
     answer: Note = ""
 
 
+class Hiding(Body):
+    """Why an amendment's words are taken away: a reason of the table and a note, both published."""
+
+    reason: Why
+    note: Annotated[Words, Field(min_length=1, max_length=1000)]
+
+
+class Suggested(BaseModel):
+    """A stored suggestion.
+
+    Without its words: answers are kept, and who suggested may take the words back.
+    """
+
+    id: UUID
+    proposal: UUID
+    state: AmendmentState
+    base_revision: int
+
+
 class FieldChange(BaseModel):
     """One field as it was and as it would be."""
 
@@ -203,7 +223,10 @@ class FieldDiff(FieldChange):
 
 
 class Amendment(FromRow):
-    """A suggested change; ``revision`` is the text it became when accepted."""
+    """A suggested change; ``revision`` is the text it became when accepted.
+
+    Without changes, note and name once it was withdrawn or hidden.
+    """
 
     id: UUID
     proposal: UUID

@@ -21,7 +21,7 @@ from services.common.requests import id_or_ref
 from services.proposals import access, events
 from services.proposals import repository as proposals
 from services.proposals.access import MANAGE
-from services.proposals.domain import RULES
+from services.proposals.domain import RULES, Action
 from services.proposals.errors import ProposalNotFound
 from services.proposals.merging import domain, repository
 from services.proposals.merging.errors import (
@@ -60,14 +60,14 @@ def propose(
             raise OtherCampaign(
                 "Only proposals of one campaign can be merged.", f"/sources/{place}"
             )
-    campaign = _open_campaign(session, target.campaign_id)
+    campaign = _campaign(session, target.campaign_id, "merge")
     parts = _lock(session, ids)
     _require_mergeable(parts.values())
     spoken = _spoken_for(session, parts.values(), person)
     agent = person.can(MANAGE, campaign.commune)
     if not spoken and not agent:
         raise Forbidden("A merge is proposed by an author of one of its parts, or by the mairie.")
-    if (other := repository.open_merge_with(session, ids)) is not None:
+    if (other := repository.open_merge_with(session, ids, domain.MERGEABLE)) is not None:
         raise AlreadyMerging(merge=str(other))
     merge_id = new_id()
     values = {
@@ -93,10 +93,10 @@ def answer(
 ) -> None:
     """Take an author's yes for what they speak for, or a no, which ends the merge.
 
-    Its proposer, and the commune's agents, may end it too.
+    Its proposer, and the commune's agents, may end it too, and that in every phase.
     """
     now = at or datetime.now(UTC)
-    campaign, merge, parts = _hold(session, merge_id)
+    campaign, merge, parts = _hold(session, merge_id, "merge" if agree else None)
     spoken = _spoken_for(session, parts.values(), person)
     mine = merge.proposed_by == person.user_id or person.can(MANAGE, campaign.commune)
     if not spoken and (agree or not mine):
@@ -118,15 +118,19 @@ def undo(
     *,
     at: datetime | None = None,
 ) -> None:
-    """Let every source of a merge stand by itself again, as it was; what came with it leaves."""
-    campaign, merge, parts = _hold(session, merge_id, carried=True)
+    """Let every source of a merge stand by itself again, as it was; what came with it leaves.
+
+    Out of a target that was withdrawn or hidden too, but of none that was reviewed.
+    """
+    campaign, merge, parts = _hold(session, merge_id, "merge", carried=True)
     target = parts.pop(merge.target_id)
     spoken = _spoken_for(session, parts.values(), person)
     if not spoken and not person.can(MANAGE, campaign.commune):
         raise Forbidden("A merge is undone by an author of what was merged, or by the mairie.")
     if merge.state != "done":
         raise MergeClosed(state_now=merge.state)
-    _require_mergeable([target])
+    if target.status not in domain.UNDOABLE:
+        raise NotMergeable(proposal=target.ref, status_now=target.status)
     sources = list(parts.values())
     repository.part_authors(session, merge_id, target.id)
     target.endorsements -= repository.part_endorsements(session, merge_id, target.id)
@@ -220,11 +224,12 @@ def _part(session: Session, person: Principal, key: str, pointer: str) -> Propos
         raise UnknownProposal("No proposal has this id or reference.", pointer) from None
 
 
-def _open_campaign(session: Session, campaign_id: UUID) -> Campaign:
-    """Return a campaign that is open to merges, locked shared."""
+def _campaign(session: Session, campaign_id: UUID, action: Action | None = None) -> Campaign:
+    """Return a campaign, locked shared; one that is open to ``action``."""
     campaign = proposals.lock_campaign(session, campaign_id, shared=True)
     assert campaign is not None  # noqa: S101 - a foreign key says so
-    access.require_open(campaign, "merge")
+    if action is not None:
+        access.require_open(campaign, action)
     return campaign
 
 
@@ -234,13 +239,13 @@ def _lock(session: Session, ids: Iterable[UUID]) -> dict[UUID, Proposal]:
 
 
 def _hold(
-    session: Session, merge_id: UUID, *, carried: bool = False
+    session: Session, merge_id: UUID, action: Action | None, *, carried: bool = False
 ) -> tuple[Campaign, Row[Any], dict[UUID, Proposal]]:
     """Return a merge, its campaign and its parts, all locked; ``carried`` endorsements too."""
     found = repository.find_merge(session, merge_id)
     if found is None:
         raise MergeNotFound
-    campaign = _open_campaign(session, found.campaign_id)
+    campaign = _campaign(session, found.campaign_id, action)
     merge = repository.lock_merge(session, merge_id)
     if carried:
         repository.hold_endorsements(session, merge_id, merge.target_id)
@@ -280,8 +285,7 @@ def reply(
     found = repository.find_merge(session, merge_id)
     if found is None:
         raise MergeNotFound
-    campaign = proposals.lock_campaign(session, found.campaign_id, shared=True)
-    assert campaign is not None  # noqa: S101 - a foreign key says so
+    campaign = _campaign(session, found.campaign_id)
     merge = repository.lock_merge(session, merge_id, shared=True)
     offer = repository.lock_offer(session, merge_id, merge.target_id, person.user_id)
     if offer is None or merge.state != "done":
@@ -335,7 +339,7 @@ def merges(
 def _seen_by(reader: Principal | None) -> dict[str, Any]:
     return {
         "reader": reader.user_id if reader else None,
-        "communes": access.communes_of(reader) if reader else [],
+        "communes": [one for one in reader.grants if reader.can(MANAGE, one)] if reader else [],
     }
 
 
@@ -359,12 +363,15 @@ def _may(
     reader: Principal | None,
 ) -> list[str]:
     """Return what ``reader`` can do with a merge now."""
-    if reader is None or "merge" not in RULES[row.phase].open_to:
+    if reader is None:
         return []
+    still = "merge" in RULES[row.phase].open_to
     agent = reader.can(MANAGE, row.commune)
     mine = [part for part in (target, *sources) if part["mine"]]
     if row.state == "open":
-        consent = ["consent"] if any(not part["consented"] for part in mine) else []
+        waits = still and any(not part["consented"] for part in mine)
+        consent = ["consent"] if waits else []
         return consent + (["refuse"] if mine or agent or row.proposed else [])
-    undoes = agent or any(part["mine"] for part in sources)
-    return ["undo"] if row.state == "done" and undoes and target["status"] == "submitted" else []
+    undoes = still and (agent or any(part["mine"] for part in sources))
+    done = row.state == "done" and target["status"] in domain.UNDOABLE
+    return ["undo"] if done and undoes else []

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from services.common.requests import Body, Text
+from services.common.requests import Body, Words
 from services.proposals.domain import Outcome, Phase, Status
 from services.proposals.reviews.domain import Criterion, Service, State, Verdict
 from services.proposals.schemas import AnswerOut, Fcfa, Files, FromRow, Note, ReviewOut, Seen
 
-Words = Annotated[Text, Field(min_length=1, max_length=2000)]
+Needed = Annotated[Words, Field(min_length=1, max_length=2000)]
 
 
 class Assessment(Body):
@@ -22,7 +22,7 @@ class Assessment(Body):
     """
 
     verdict: Verdict
-    note: Words
+    note: Needed
     service: Service | None = None
     seen: Seen | None = None
 
@@ -53,7 +53,7 @@ class NewReview(Body):
     """
 
     outcome: Outcome
-    reason: Words
+    reason: Needed
     cost: Fcfa
     criteria: Annotated[list[CriterionIn], Field(max_length=5), AfterValidator(distinct)] = Field(
         default_factory=list
@@ -73,7 +73,7 @@ class NewAssignment(Body):
 class NewAnswer(Body):
     """The author's one reply."""
 
-    answer: Words
+    answer: Needed
 
 
 class Reviewed(FromRow):

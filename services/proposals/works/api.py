@@ -55,16 +55,24 @@ _WRITES = responses(Unauthenticated, Forbidden, WorkNotFound, WrongPhase, Change
 
 
 class Act:
-    """What a write shares: its session, its person, and the work as the person then sees it."""
+    """What a write shares: its session, its person, and the work as the person then sees it.
 
-    def __init__(self, session: SessionDep, once: OnceDep, principal: CurrentPrincipal) -> None:
+    What citizens say of a work may be hidden later: no stored answer has it.
+    """
+
+    def __init__(
+        self, key: WorkKey, session: SessionDep, once: OnceDep, principal: CurrentPrincipal
+    ) -> None:
+        self.key = key
         self.session = session
         self.once = once
         self.person = principal
 
     def done(self, effect: Callable[[], UUID]) -> Response:
         """Run a change of a work once, and answer with the whole work."""
-        return self.once.run(lambda: reading.work(self.session, effect(), self.person))
+        return self.once.run(
+            effect, shown=lambda: reading.work(self.session, self.key, self.person)
+        )
 
     def entered(self, effect: Callable[[], tuple[UUID, UUID]]) -> Response:
         """Run an entry of a ledger once, and answer with it and the sums."""
@@ -76,7 +84,9 @@ class Act:
 
     def confirmed(self, effect: Callable[[], UUID]) -> Response:
         """Run a change of what is said of a finished work once, and answer with all of it."""
-        return self.once.run(lambda: reading.confirmations(self.session, effect(), self.person))
+        return self.once.run(
+            effect, shown=lambda: reading.confirmations(self.session, self.key, self.person)
+        )
 
 
 ActDep = Annotated[Act, Depends()]

@@ -81,12 +81,6 @@ class NotADay(Invalid):
     code = "not_a_day"
 
 
-class PhotosOnly(Invalid):
-    """The journal shows photos; documents belong to entries of the ledger."""
-
-    code = "photos_only"
-
-
 class OverVotedCost(Invalid):
     """More is committed than was voted: this is published with a reason."""
 

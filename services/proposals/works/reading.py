@@ -85,9 +85,9 @@ def features(session: Session, asked: Mapping[str, Any], limit: int) -> Sequence
     return rows
 
 
-def confirmations(session: Session, work_id: UUID, reader: Principal | None) -> Confirmations:
+def confirmations(session: Session, key: UUID | str, reader: Principal | None) -> Confirmations:
     """Return what citizens say of a finished work."""
-    row = repository.whole(session, work_id)
+    row = repository.whole(session, key)
     if row is None:
         raise WorkNotFound
     return _confirmations(session, row.id, row.commune, reader)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.common.requests import Body, Line, Text
+from services.common.requests import Body, Line, Words
 from services.proposals.domain import EnvelopeKind, WorkStatus
 from services.proposals.schemas import Fcfa, distinct
 from services.proposals.works.domain import (
@@ -29,8 +29,8 @@ def written_day(value: object) -> object:
 
 
 Day = Annotated[date, Field(ge=EARLIEST, le=LATEST), BeforeValidator(written_day)]
-Note = Annotated[Text, Field(max_length=2000)]
-Needed = Annotated[Text, Field(min_length=1, max_length=2000)]
+Note = Annotated[Words, Field(max_length=2000)]
+Needed = Annotated[Words, Field(min_length=1, max_length=2000)]
 Files = Annotated[list[UUID], Field(max_length=MAX_FILES), AfterValidator(distinct)]
 #: The version that the writer saw; another one means that somebody was faster.
 Seen = Annotated[int | None, Field(strict=True, ge=1, le=2**31 - 1)]
@@ -147,7 +147,7 @@ class NewConfirmation(Body):
     """Whether a finished work is finished; who disputes it says what is missing."""
 
     verdict: Verdict
-    note: Annotated[Text, Field(max_length=500)] = ""
+    note: Annotated[Words, Field(max_length=500)] = ""
 
 
 class NoteModeration(Body):

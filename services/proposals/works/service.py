@@ -22,7 +22,6 @@ from services.proposals import repository as core_repository
 from services.proposals.access import MANAGE, SPEND, WORK, require_open
 from services.proposals.domain import WorkStatus
 from services.proposals.errors import ChangedMeanwhile
-from services.proposals.files import repository as kept_files
 from services.proposals.files import service as files
 from services.proposals.models import Campaign, Proposal, Work
 from services.proposals.service import say
@@ -43,7 +42,6 @@ from services.proposals.works.errors import (
     NotLater,
     OverVotedCost,
     PaidOverCommitted,
-    PhotosOnly,
     WorkNotFound,
     WrongState,
 )
@@ -90,7 +88,7 @@ def open_works(
         told = events.WorkOpened(
             **_head(session, work),
             envelope=work.envelope_id,
-            title=proposal.title,
+            title=proposal.ref if proposal.hidden_at else proposal.title,
             theme=proposal.theme,
             voted_cost=work.voted_cost,
             geometry=events.Geometry(**core_repository.geometry_of(session, proposal.id)),
@@ -493,5 +491,3 @@ def _line(
     line = repository.add_line(session, work, kind, now, person.user_id, said, detail)
     if photos:
         files.attach(session, person, "journal", line, photos)
-        if any(file["kind"] != "photo" for file in kept_files.of(session, "journal", [line])[line]):
-            raise PhotosOnly(PhotosOnly.__doc__ or "", "/photos")

@@ -291,6 +291,17 @@ def test_a_draft_needs_little_and_is_its_authors(front: Front) -> None:
     assert read(front, ref[1])["status"] == "submitted"
 
 
+def test_a_draft_is_deleted_for_good(front: Front) -> None:
+    mine = browser(front, front.tokens.bearer())
+    campaign = announce(front)
+    sent = fields(description="", estimated_cost="", do="draft")
+    page = mine.fill(f"/budget/{campaign}/proposer", "/proposer", **sent).headers["location"]
+    path = page.partition("?")[0]
+    assert mine.fill(page, "/suppression").headers["location"] == f"/budget/{campaign}"
+    assert mine.get(path).status_code == 404
+    assert path not in mine.get(f"/budget/{campaign}").text
+
+
 # Versions
 
 

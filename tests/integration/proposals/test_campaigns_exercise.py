@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import sessionmaker
 
 from services.common.events.envelope import Undecodable
+from services.proposals.campaigns import domain as rules
 from services.proposals.campaigns import service
 from tests.integration.proposals.world import COTONOU, World, plan
 
@@ -356,6 +357,33 @@ def test_no_vote_without_a_shortlist(world: World) -> None:
         assert act(world, made, "phase", body, 409)["code"] == "nothing_to_vote"
 
 
+def test_no_vote_on_more_than_a_message_holds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rules.MOST_ON_A_BALLOT == 1000
+    monkeypatch.setattr(rules, "MOST_ON_A_BALLOT", 2)
+    start = datetime.now(UTC) + DAY
+    made = announce(world, automatic=True, phases=plan("ideas", "vote", start=start))
+    go(world, made, "ideas")
+    first, *_ = shortlist(world, made, MILLION, MILLION, MILLION)
+    with world.nothing_stored():
+        body = {"phase": "vote", "reason": "Vite."}
+        refused = act(world, made, "phase", body, 409)
+        assert (refused["code"], refused["shortlisted"], refused["most"]) == (
+            "too_many_projects", 3, 2,
+        )  # fmt: skip
+        with world.sessions.begin() as session:  # nor does the calendar stumble over it
+            service.advance(session, start + 31 * DAY)
+    assert read(world, made)["phase"] == "ideas"
+    [row] = world.rows("SELECT number FROM proposals WHERE id = :id", id=first)
+    assert row["number"] is None
+    with world.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE proposals SET hidden_at = now() WHERE id = :id"), {"id": first}
+        )
+    assert go(world, made, "vote")["phase"] == "vote"
+
+
 def test_a_campaign_closes_once_its_works_are_finished(world: World) -> None:
     made = announce(world)
     go(world, made, "ideas")
@@ -435,6 +463,7 @@ def test_another_year_is_begun_from_the_last_one(world: World) -> None:
         author_kinds=["association", "person"],
         proposals_per_author=2,
         endorsements_needed=7,
+        automatic=True,
         envelopes=[{"name": "Le quartier", "amount": 4 * MILLION, "arrondissement": here}],
     )
     body = {"title": "Budget participatif, encore", "budget": 12 * MILLION}
@@ -442,6 +471,8 @@ def test_another_year_is_begun_from_the_last_one(world: World) -> None:
     assert (made["phase"], made["cloned_from"], made["title"]) == (
         "preparation", last["id"], body["title"],
     )  # fmt: skip
+    # No calendar leads on what nobody has looked at.
+    assert (last["automatic"], made["automatic"]) == (True, False)
     for name in ("description", "author_kinds", "proposals_per_author", "endorsements_needed"):
         assert made[name] == last[name]
     assert [(e["name"], e["amount"]) for e in made["envelopes"]] == [

@@ -1,15 +1,20 @@
 """Comments: threads, stances, sorting, pages, marks, what their authors take back."""
 
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from services.proposals.discussion import domain
+from services.proposals.discussion import domain, repository
 from tests.integration.proposals.talking import Talk, refused
 from tests.integration.proposals.world import World
 
 pytestmark = pytest.mark.integration
+
+WAITING = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -321,6 +326,44 @@ def test_only_who_wrote_it_takes_it_back_in_any_phase(talk: Talk) -> None:
     refused(talk.delete(f"comments/{said}", talk.person()), 404, "proposal_not_found")
     assert talk.delete(f"comments/{said}", awa).status_code == 200
     assert talk.row(made)["comments"] == 0
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_marks_and_withdrawals_at_once_wait_for_each_other(talk: Talk, answered: bool) -> None:
+    made, awa = talk.proposal(), talk.person()
+    readers = [talk.person() for _ in range(6)]
+    for _ in range(6):
+        said = talk.comment(made, awa)
+        if answered:
+            talk.comment(made, parent=said)
+        with ThreadPoolExecutor(7) as pool:
+            marks = [
+                pool.submit(talk.post, f"comments/{said}/useful", reader) for reader in readers
+            ]
+            gone = pool.submit(talk.delete, f"comments/{said}", awa)
+        assert gone.result().status_code == 200
+        assert {mark.result().status_code for mark in marks} <= {200, 404, 409}
+        assert talk.world.rows("SELECT 1 FROM comment_marks WHERE comment_id = :id", id=said) == []
+
+
+@pytest.mark.parametrize("first", ["mark", "withdrawal"])
+def test_a_mark_that_meets_a_withdrawal_is_no_fault(talk: Talk, first: str) -> None:
+    """One transaction holds the comment while the other comes."""
+    made, awa, bio = talk.proposal(), talk.person(), talk.person()
+    said = UUID(talk.comment(made, awa))
+    with talk.world.sessions() as session, ThreadPoolExecutor(1) as pool:
+        if first == "mark":
+            assert repository.mark(session, said, bio.id) == 1
+            other = pool.submit(talk.delete, f"comments/{said}", awa)
+        else:
+            repository.forget_comment(session, said)
+            other = pool.submit(talk.post, f"comments/{said}/useful", bio)
+        while not talk.world.rows(WAITING):
+            assert not other.done()
+        session.commit()
+        answer = other.result()
+    assert answer.status_code == (200 if first == "mark" else 409), answer.text
+    assert talk.world.rows("SELECT 1 FROM comment_marks WHERE comment_id = :id", id=said) == []
 
 
 def test_many_at_once_are_all_counted_in_order(talk: Talk) -> None:

@@ -100,6 +100,21 @@ def test_only_what_can_be_read_and_is_not_ones_own_is_reported(talk: Talk) -> No
             refused(talk.post("abuse-reports", who, body), status, code)
 
 
+@pytest.mark.parametrize("subject", ["proposal", "comment"])
+def test_what_the_mairie_handled_can_be_reported_again(
+    talk: Talk, commune: str, subject: str
+) -> None:
+    agent, made, bio = talk.agent(commune), talk.proposal(commune=commune), talk.person()
+    one = str(made.id) if subject == "proposal" else talk.comment(made)
+    body = {"subject": subject, "id": one, "reason": "spam"}
+    for _ in range(2):
+        assert talk.post("abuse-reports", bio, body).status_code == 201
+        refused(talk.post("abuse-reports", bio, body), 409, "already_reported")
+        assert talk.queue(agent, commune)["items"][0]["reports"] == 1
+        assert talk.decide(agent, "keep", subject, one).status_code == 200
+    assert talk.queue(agent, commune)["items"] == []
+
+
 def test_an_hour_holds_twenty_reports_of_one_person(talk: Talk) -> None:
     made, bio = talk.proposal(), talk.person()
     for _ in range(domain.ABUSE_REPORTS_PER_HOUR):
@@ -322,6 +337,7 @@ def test_an_appeal_is_decided_by_another_agent(
     talk.hide(agent, subject, one)
     answer = talk.appeal(awa, subject, one)
     assert (answer.status_code, answer.json()["action"]) == (201, "appeal")
+    assert answer.json()["note"] == ""
 
     mine, theirs = talk.queue(agent, commune)["items"], talk.queue(other, commune)["items"]
     assert [item["id"] for item in mine] == [item["id"] for item in theirs] == [one]
@@ -407,6 +423,44 @@ def test_an_agent_never_decides_the_appeal_they_made(talk: Talk) -> None:
     talk.appeal(writer, "comment", said)
     with talk.nothing_stored():
         refused(talk.answer(writer, "reverse", "comment", said), 409, "same_agent")
+
+
+@pytest.mark.parametrize("subject", ["proposal", "comment"])
+def test_an_agent_never_decides_about_their_own_words(
+    talk: Talk, commune: str, subject: str
+) -> None:
+    writer, made = talk.agent(commune), talk.proposal(commune=commune)
+    one = str(made.id)
+    if subject == "comment":
+        one = talk.comment(made, writer)
+    else:
+        talk.run(
+            "INSERT INTO authors (proposal_id, user_id, role) VALUES (:id, :who, 'coauthor')",
+            id=made.id,
+            who=writer.id,
+        )
+    talk.report(subject, one)
+    with talk.nothing_stored():
+        for action in ("hide", "keep", "show"):
+            refused(talk.decide(writer, action, subject, one), 409, "same_agent")
+    other = talk.agent(commune)
+    assert [item["may"] for item in talk.queue(writer, commune)["items"]] == [[]]
+    assert [item["may"] for item in talk.queue(other, commune)["items"]] == [["hide", "keep"]]
+    talk.hide(other, subject, one)
+    refused(talk.decide(writer, "show", subject, one), 409, "same_agent")
+
+
+def test_what_an_author_says_in_an_appeal_is_kept_in_the_log_alone(talk: Talk) -> None:
+    _, awa, said = hidden_comment(talk, talk.agent())
+    body = {"subject": "comment", "id": said, "note": "Mon voisin Bio me menace."}
+    key = uuid4()
+    first, again = (talk.post("moderation/appeals", awa, body, key) for _ in range(2))
+    assert (again.status_code, again.json()) == (201, first.json())
+    (kept,) = talk.world.rows(
+        "SELECT CAST(body AS text) AS body FROM idempotency_keys WHERE key = :key", key=key
+    )
+    assert "appeal" in kept["body"]
+    assert "voisin" not in kept["body"]
 
 
 def test_what_its_author_withdraws_waits_no_more(talk: Talk, commune: str) -> None:

@@ -35,6 +35,8 @@ DOCUMENTS = f"{URL}/documents"
 PHONE = photo((640, 480), exif=exif(COTONOU_GPS, {0x9003: "2026:03:01 08:30:00"}, turned=6))
 COTONOU_CODE, PARAKOU_CODE = "0801", "0405"
 SUBJECTS: tuple[Subject, ...] = ("campaign", "proposal", "criterion", "journal", "entry")
+#: Where documents belong too.
+PAPERS: tuple[Subject, ...] = ("criterion", "entry")
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +233,16 @@ def test_a_file_is_told_where_it_is_and_stored_once(
     assert len(rows(fresh_database, "proposals", mine)) == 1
 
 
+def test_a_key_goes_with_all_that_was_asked(
+    client: TestClient, person: Callable[..., Person]
+) -> None:
+    """A photo sent without its place is not the answer to the same one sent with it."""
+    headers = {**person().headers, "Idempotency-Key": str(uuid4())}
+    assert client.post(URL, content=PHONE, headers=headers).status_code == 201
+    other = client.post(f"{URL}?geotag=1", content=PHONE, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+
+
 BAD: dict[str, tuple[str, bytes, int, str]] = {
     "no photo": (URL, b"%PDF-1.7", 415, "not_a_photo"),
     "empty": (URL, b"", 415, "not_a_photo"),
@@ -302,7 +314,7 @@ def test_a_storage_that_is_away_stores_no_row(
 # Belonging ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", SUBJECTS)
+@pytest.mark.parametrize("kind", PAPERS)
 def test_files_belong_in_the_order_given(
     person: Callable[..., Person], things: Things, kind: Subject
 ) -> None:
@@ -321,6 +333,19 @@ def test_files_belong_in_the_order_given(
         "alt": "La facture",
     }
     assert [file["alt"] for file in shown] == ["La facture", "Le puits", ""]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SUBJECTS if kind not in PAPERS])
+def test_what_shows_photos_takes_no_document(
+    person: Callable[..., Person], things: Things, kind: Subject
+) -> None:
+    sender = person()
+    picture, paper = sender.photo(), sender.document()
+    got = refusal(things.attach, sender, kind, [picture, paper])
+    assert got == ("photos_only", f"/{domain.FIELDS[kind]}/1")
+    assert things.names(kind) == []
+    things.attach(sender, kind, [picture])
+    things.attach(sender, "entry", [paper])  # it is free still
 
 
 def test_replacing_lets_go_reorders_and_keeps_words(
@@ -437,7 +462,8 @@ def test_what_is_public_everybody_sees(
 ) -> None:
     sender = person()
     file, paper = sender.photo(), sender.document()
-    things.attach(sender, kind, [file, paper])
+    things.attach(sender, kind, [file])
+    things.attach(sender, "entry", [paper])
     if kind == "criterion":
         things.do(
             "INSERT INTO reviews (proposal_id, outcome, reason, cost, reviewer_id, reviewed_at) "
@@ -482,7 +508,9 @@ def test_what_is_not_public_is_its_senders_and_the_agents(
     things.attach(sender, kind, [file])
     things.do(hide)
     assert sender.sees(file)
-    assert all(person(one).sees(file) for one in (MANAGE, REVIEW, WORK, SPEND))
+    assert all(person(one).sees(file) for one in (MANAGE, REVIEW))
+    # Who builds and who pays may not read such a proposal: nor do they see its photos.
+    assert all(person(one).sees(file) == (kind != "proposal") for one in (WORK, SPEND))
     assert not person().sees(file)
     assert not person("reports.manage").sees(file)
     assert client.get(f"{URL}/{file}").status_code == 404

@@ -53,7 +53,13 @@ def test_an_accepted_amendment_is_the_next_revision(merging: Merging, made: Made
         },
         {"field": "estimated_cost", "before": 4_500_000, "after": 6_000_000},
     ]
-    assert (listed["mine"], amendment["mine"]) == (False, True)
+    assert amendment == {
+        "id": listed["id"],
+        "proposal": made.id,
+        "state": "open",
+        "base_revision": 1,
+    }
+    assert (listed["mine"], merging.get(f"amendments/{listed['id']}", awa)["mine"]) == (False, True)
     decided = merging.ok(
         f"amendments/{amendment['id']}/decision", made.author, accept=True, answer="Merci"
     )
@@ -193,6 +199,7 @@ def test_a_suggestion_on_what_is_no_more_is_refused(merging: Merging, made: Made
         ({"changes": {"theme": "deux mots"}}, "/changes/theme"),
         ({"changes": {"status": "funded"}}, "/changes/status"),
         ({"changes": {"title": "Oui"}, "note": ""}, "/note"),
+        ({"changes": {"title": "Oui"}, "note": "\u200b"}, "/note"),
         ({"changes": {"title": "Oui"}, "note": "x" * 501}, "/note"),
         ({"changes": {"title": "Oui"}, "name": "a\nb"}, "/name"),
         ({"changes": {"title": "Oui"}, "by": "moi"}, "/by"),
@@ -240,6 +247,91 @@ def test_amendments_end_with_the_edits(merging: Merging, made: Made) -> None:
         )
     found = merging.ok(f"amendments/{amendment}/decision", made.author, accept=False)
     assert found["state"] == "refused"
+
+
+PRIVATE = "Appelez le 97 00 00 00"
+
+
+def kept(merging: Merging, amendment: str) -> str:
+    """Return all that the database has of an amendment and of answers about it."""
+    row = merging.world.rows("SELECT * FROM amendments WHERE id = :id", id=amendment)
+    keys = merging.world.rows("SELECT CAST(body AS text) FROM idempotency_keys")
+    return f"{row} {keys}"
+
+
+def private(merging: Merging, made: Made, who: Person) -> str:
+    body = {"changes": {"title": PRIVATE}, "note": PRIVATE, "name": PRIVATE}
+    found = merging.ok(f"proposals/{made.id}/amendments", keyed(who), **body)
+    assert PRIVATE in kept(merging, found["id"])
+    return str(found["id"])
+
+
+def keyed(who: Person) -> Person:
+    return Person(who.id, {**who.headers, "Idempotency-Key": str(uuid4())})
+
+
+def test_withdrawn_words_are_gone_at_once(merging: Merging, made: Made) -> None:
+    awa = merging.person()
+    amendment, once = private(merging, made, awa), keyed(awa)
+    first = merging.ok(f"amendments/{amendment}/withdraw", once)
+    assert (first["state"], first["changes"], first["note"], first["name"]) == (
+        "withdrawn",
+        [],
+        "",
+        "",
+    )
+    assert merging.ok(f"amendments/{amendment}/withdraw", once) == first
+    assert PRIVATE not in kept(merging, amendment)
+    assert merging.row(made)["title"] == "Six lampadaires au marché"
+
+
+@pytest.mark.parametrize("refused_first", [False, True])
+def test_the_mairie_takes_an_amendments_words_away(
+    merging: Merging, made: Made, refused_first: bool
+) -> None:
+    amendment, agent = private(merging, made, merging.person()), merging.agent()
+    path = f"amendments/{amendment}/hide"
+    if refused_first:
+        merging.ok(f"amendments/{amendment}/decision", keyed(made.author), accept=False)
+    merging.world.enter(str(merging.row(made)["campaign_id"]), "review", merging.world.agent())
+    body = {"reason": "personal_data", "note": "Un numéro de téléphone."}
+    with merging.untouched(made):
+        others = (
+            merging.person(),
+            made.author,
+            merging.person("proposals.review"),
+            merging.person("campaigns.manage", commune="0405"),
+        )
+        for who in others:
+            refused(merging.post(path, who, **body), 403, "forbidden")
+        refused(merging.post(path, None, **body), 401, "unauthenticated")
+        for wrong in ({"reason": "ugly"}, {"note": ""}, {"note": "\u200b"}):
+            refused(merging.post(path, agent, **{**body, **wrong}), 422, "invalid")
+        refused(
+            merging.post(f"amendments/{uuid4()}/hide", agent, **body), 404, "amendment_not_found"
+        )
+    assert PRIVATE in kept(merging, amendment)
+    found = merging.ok(path, keyed(agent), **body)
+    assert (found["state"], found["changes"], found["note"], found["name"]) == (
+        "refused",
+        [],
+        "",
+        "",
+    )
+    assert found["answer"] == "Donnée personnelle : Un numéro de téléphone."
+    assert PRIVATE not in kept(merging, amendment)
+    assert merging.get(f"proposals/{made.id}/amendments")["items"][0]["answer"] == found["answer"]
+    refused(merging.post(path, agent, **body), 409, "amendment_closed")
+
+
+def test_what_a_proposal_says_is_not_taken_away_as_an_amendment(
+    merging: Merging, made: Made
+) -> None:
+    amendment = suggest(merging, made)
+    merging.ok(f"amendments/{amendment}/decision", made.author, accept=True)
+    body = {"reason": "spam", "note": "Publicité."}
+    answer = merging.post(f"amendments/{amendment}/hide", merging.agent(), **body)
+    assert refused(answer, 409, "amendment_closed")["state_now"] == "accepted"
 
 
 def test_a_draft_has_no_amendments(merging: Merging) -> None:

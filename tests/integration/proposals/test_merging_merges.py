@@ -299,6 +299,72 @@ def test_a_proposal_is_in_one_open_merge(merging: Merging, campaign: dict[str, A
     assert found["merge"] == open_["id"]
 
 
+def test_an_open_merge_that_lost_a_part_holds_its_others_no_more(
+    merging: Merging, campaign: dict[str, Any]
+) -> None:
+    first, second, third, fourth = (merging.propose(campaign) for _ in range(4))
+    stale = merging.ok("merges", first.author, target=first.id, sources=[second.id, third.id])
+    merging.ok(f"proposals/{third.id}/withdraw", third.author)
+    merge = merging.merge(fourth, second)
+    assert merging.get(f"merges/{merge['id']}")["state"] == "done"
+    found = merging.ok(f"merges/{stale['id']}/consent", second.author, agree=False)
+    assert found["state"] == "refused"
+
+
+def test_an_open_merge_is_refused_in_every_phase(merging: Merging) -> None:
+    campaign = merging.world.campaign()
+    merging.world.review(merging.propose(campaign).id)
+    made = [merging.propose(campaign) for _ in range(6)]
+    merges = [
+        merging.ok("merges", made[i].author, target=made[i].id, sources=[made[i + 1].id])["id"]
+        for i in (0, 2, 4)
+    ]
+    merging.world.enter(campaign["id"], "vote", merging.world.agent())
+    people = (made[1].author, made[2].author, merging.agent())
+    for merge, who in zip(merges, people, strict=True):
+        assert merging.get(f"merges/{merge}", who)["may"] == ["refuse"]
+        refused(merging.post(f"merges/{merge}/consent", who, agree=True), 409, "wrong_phase")
+        found = merging.ok(f"merges/{merge}/consent", who, agree=False)
+        assert (found["state"], found["may"]) == ("refused", [])
+
+
+@pytest.mark.parametrize("lost", ["withdrawn", "hidden", "shortlisted"])
+def test_sources_stand_by_themselves_when_their_target_is_gone(
+    merging: Merging, campaign: dict[str, Any], lost: str
+) -> None:
+    reports = [str(uuid4()) for _ in range(2)]
+    target = merging.propose(campaign, reports=reports[:1])
+    source = merging.propose(campaign, reports=reports[1:])
+    awa = merging.person()
+    merging.endorse(source, awa)
+    merge = merging.merge(target, source)
+    merging.ok(f"endorsement-offers/{merge['id']}", awa, confirm=True)
+    if lost == "withdrawn":
+        merging.ok(f"proposals/{target.id}/withdraw", target.author)
+    elif lost == "hidden":
+        body = {"subject": "proposal", "id": target.id, "action": "hide"}
+        merging.ok("moderation", merging.agent(), **body, reason="spam", note="Publicité.")
+    else:
+        merging.world.review(target.id)
+    path = f"merges/{merge['id']}/undo"
+    may = merging.get(f"merges/{merge['id']}", source.author)["may"]
+    if lost == "shortlisted":
+        assert may == []
+        with merging.untouched(target, source):
+            refused(merging.post(path, source.author, reason="Non."), 409, "not_mergeable")
+        return
+    assert may == ["undo"]
+    assert merging.ok(path, source.author, reason="La cible n'est plus.")["state"] == "undone"
+    row = merging.row(source)
+    assert (row["status"], row["merged_into"]) == ("submitted", None)
+    assert merging.authors(target) == {target.author.id}
+    assert (merging.endorsers(target), merging.endorsers(source)) == (set(), {awa.id})
+    assert [str(one) for one in merging.row(target)["reports"]] == reports[:1]
+    assert merging.told(source) == ["submitted", "merged", "unmerged"]
+    assert merging.told(target)[-1] == "revised"
+    assert merging.row(target)["status"] == ("withdrawn" if lost == "withdrawn" else "submitted")
+
+
 def test_after_the_freeze_nothing_is_merged_or_parted(merging: Merging) -> None:
     campaign = merging.world.campaign()
     merging.world.review(merging.propose(campaign).id)
@@ -311,7 +377,6 @@ def test_after_the_freeze_nothing_is_merged_or_parted(merging: Merging) -> None:
     tries: list[tuple[str, Person, dict[str, Any]]] = [
         ("merges", made[4].author, {"target": made[4].id, "sources": [made[5].id]}),
         (f"merges/{waiting['id']}/consent", made[3].author, {"agree": True}),
-        (f"merges/{waiting['id']}/consent", made[3].author, {"agree": False}),
         (f"merges/{done['id']}/undo", made[1].author, {"reason": "Non."}),
         (
             f"proposals/{made[4].id}/amendments",
@@ -322,7 +387,7 @@ def test_after_the_freeze_nothing_is_merged_or_parted(merging: Merging) -> None:
     with merging.untouched(*made):
         for path, who, body in tries:
             refused(merging.post(path, who, **body), 409, "wrong_phase")
-    assert merging.get(f"merges/{waiting['id']}", made[3].author)["may"] == []
+    assert merging.get(f"merges/{waiting['id']}", made[3].author)["may"] == ["refuse"]
 
 
 def test_an_unmerged_proposal_stands_as_before(merging: Merging, campaign: dict[str, Any]) -> None:
@@ -341,6 +406,7 @@ def test_an_unmerged_proposal_stands_as_before(merging: Merging, campaign: dict[
     path = f"merges/{merge['id']}/undo"
     with merging.untouched(target, first, second):
         refused(merging.post(path, first.author, reason=" "), 422, "invalid")
+        refused(merging.post(path, first.author, reason="\u200b"), 422, "invalid")
         refused(merging.post(path, first.author), 422, "invalid")
         refused(merging.post(path, target.author, reason="Non."), 403, "forbidden")
         refused(merging.post(path, second.author, reason="Non."), 403, "forbidden")

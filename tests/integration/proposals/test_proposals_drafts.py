@@ -373,6 +373,19 @@ def test_a_draft_is_submitted_once(world: World) -> None:
     assert (late.status_code, late.json()["revision"]) == (200, 2)
 
 
+def test_a_draft_is_deleted_by_who_may_write_it(world: World) -> None:
+    campaign = world.campaign()
+    author = world.token()
+    before = world.counts()
+    made = world.begin(campaign, author, **WHOLE)
+    assert world.client.delete(url(made), headers=world.token()).status_code == 404
+    assert world.client.delete(url(made), headers=author).json() == {"ref": made["ref"]}
+    assert world.client.get(url(made), headers=author).status_code == 404
+    assert world.counts() == before
+    told = world.propose(campaign)
+    refused(world.client.delete(url(told), headers=world.agent()), 403, "forbidden")
+
+
 def test_the_same_draft_and_the_same_submission_twice_are_one(world: World) -> None:
     campaign = world.campaign()
     author = world.token()

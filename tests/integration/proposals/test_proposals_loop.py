@@ -108,6 +108,16 @@ def test_the_whole_loop(world: World) -> None:
     assert said[-2]["payload"]["cost"] == 6_000_000
 
 
+def test_the_history_says_why_a_vote_was_shortened(world: World) -> None:
+    campaign, (first, _, _) = frozen(world)
+    counted = results(campaign["id"], [first["id"]])
+    counted.data["reason"] = "La crue arrive."
+    deliver(world, counted)
+    lines = world.client.get(f"/api/v1/campaigns/{campaign['id']}/history").json()["items"]
+    assert (lines[-1]["by"], lines[-1]["reason"]) == ("count", "La crue arrive.")
+    assert lines[-1]["detail"] == {"previous": "vote", "phase": "results", "early": True}
+
+
 def test_the_ballot_carries_numbers_costs_and_places(world: World) -> None:
     campaign, (first, second, _) = frozen(world)
     ballot = world.events(campaign["id"])[-2]["payload"]

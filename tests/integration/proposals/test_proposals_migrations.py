@@ -27,6 +27,11 @@ def test_stored_proposals_pass_to_drafts(fresh_database: Database, scratch_datab
     engine = make_engine(scratch_database, search_path="proposals,public", threads=2)
     with engine.begin() as connection:
         connection.execute(text("CREATE SCHEMA proposals"))
+        # All that a migration asks of the reference geography: nothing is in it.
+        connection.execute(text("CREATE SCHEMA reference"))
+        connection.execute(
+            text("CREATE TABLE reference.arrondissements (code text, geom geometry)")
+        )
     upgrade(engine, PACKAGE, "0001")
     campaign = uuid4()
     with engine.begin() as connection:

@@ -1,8 +1,10 @@
 """Envelopes chosen by place, public revisions, people who write together, paper and assemblies."""
 
+import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -276,3 +278,78 @@ def test_what_is_taken_back_is_in_no_list(world: World) -> None:
     mine = world.client.get(f"{PATH}/mine", headers=author).json()["items"]
     assert [(one["ref"], one["status"]) for one in mine] == [(made["ref"], "withdrawn")]
     assert world.events(made["id"])[-1]["type"] == "bj.palabre.proposal.withdrawn.v1"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"description": "  "}, "/description"),
+        ({"estimated_cost": None}, "/estimated_cost"),
+        ({"author_name": ""}, "/author_name"),
+    ],
+)
+def test_what_is_public_stays_complete(world: World, change: dict[str, Any], pointer: str) -> None:
+    author = world.token()
+    body = world.draft(world.campaign(), author_kind="group", author_name="Femmes du marché")
+    made = post(world, body, author).json()
+    with world.nothing_stored():
+        answer = world.client.patch(f"{PATH}/{made['id']}", json=change, headers=author)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_whatever_changes_in_public_is_a_revision(world: World) -> None:
+    author = world.token()
+    body = world.draft(world.campaign(), author_kind="group", author_name="Femmes du marché")
+    made = post(world, body, author).json()
+    report = "01930000-0000-7000-8000-000000000002"
+    for change in ({"reports": [report]}, {"author_name": "Femmes du port"}):
+        answer = world.client.patch(f"{PATH}/{made['id']}", json=change, headers=author)
+        assert answer.status_code == 200, answer.text
+    lines = world.client.get(f"{PATH}/{made['id']}/revisions").json()["items"]
+    assert [line["changed"] for line in lines] == [[], ["reports"], ["author_name"]]
+    assert world.events(made["id"])[1]["payload"]["reports"] == [report]
+
+
+def test_a_chosen_envelope_stays_while_it_fits(world: World) -> None:
+    campaign, found = divided(world, whole=2_000_000)
+    whole = next(e["id"] for e in campaign["envelopes"] if e["kind"] == "commune")
+    author = world.token()
+    for draft in (True, False):
+        body = world.draft(
+            campaign, geometry=found["inside"], envelope=whole, estimated_cost=9, draft=draft
+        )
+        made = post(world, body, author).json()
+        url = f"{PATH}/{made['id']}"
+        lon, lat = found["inside"]["coordinates"]
+        moved = {"type": "Point", "coordinates": [lon + 1e-6, lat]}
+        for change in ({"title": "Autre"}, {"theme": "water"}, {"geometry": moved}):
+            answer = world.client.patch(url, json=change, headers=author)
+            assert answer.json()["envelope"]["id"] == whole
+        if draft:
+            world.client.post(f"{url}/submit", headers=author)
+            assert world.client.get(url).json()["envelope"]["id"] == whole
+
+
+def test_paper_is_written_by_those_who_run_the_campaigns(world: World) -> None:
+    campaign = world.campaign()
+    body = world.draft(campaign, origin="paper", author_name="Sossa")
+    made = post(world, body, world.agent()).json()
+    technician = world.token({COTONOU: ["proposals.review"]})
+    with world.nothing_stored():
+        for headers in (technician, world.token()):
+            answer = world.client.patch(
+                f"{PATH}/{made['id']}", json={"title": "x"}, headers=headers
+            )
+            assert answer.status_code == 403
+    answer = world.client.patch(f"{PATH}/{made['id']}", json={"title": "x"}, headers=world.agent())
+    assert answer.status_code == 200
+    lines = world.client.get(f"{PATH}/{made['id']}/revisions").json()["items"]
+    assert [line["by"] for line in lines] == ["agent", "agent"]
+
+
+def test_a_cursor_that_is_not_ours_is_refused(world: World) -> None:
+    cursor = base64.urlsafe_b64encode(
+        json.dumps(["endorsed", True, str(uuid4())]).encode()
+    ).decode()
+    answer = world.client.get(f"{PATH}?sort=endorsed&cursor={cursor}")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/cursor")

@@ -219,6 +219,7 @@ def test_photos_come_with_their_place_and_only_photos(works: Works) -> None:
         paper = works.photo(works.builder, "document")
         answer = works.call("POST", f"{ref}/notes", {"note": "Vu.", "photos": [paper]})
         assert code_of(answer) == (422, "photos_only")
+        assert answer.json()["errors"][0]["pointer"] == "/photos/0"
 
 
 def test_who_has_seen_an_older_work_learns_what_it_is_now(works: Works) -> None:
@@ -303,6 +304,15 @@ def test_a_title_that_the_mairie_hid_is_not_told_by_its_work(works: Works) -> No
         assert proposal["ref"] in answer.text
 
 
+def test_what_was_hidden_before_the_works_began_is_not_told(works: Works) -> None:
+    campaign = works.campaign()
+    hidden = works.fund(campaign, title="Un titre injurieux")
+    works.execute("UPDATE proposals SET hidden_at = now() WHERE id = :id", id=hidden)
+    (ref,) = works.open(campaign, hidden)
+    (opened,) = works.events(ref)
+    assert opened["payload"]["title"] == opened["payload"]["proposal_ref"]
+
+
 def test_works_are_listed_as_geojson_page_by_page(works: Works) -> None:
     campaign = works.campaign()
     refs = works.open(campaign, *(works.fund(campaign) for _ in range(5)))
@@ -382,6 +392,27 @@ def test_a_finished_work_names_the_reports_that_led_to_it(works: Works) -> None:
     (told,) = [one["payload"] for one in works.events(ref) if one["type"] == "completed"]
     assert told["reports"] == [str(one) for one in reports]
     assert works.get(ref)["reports"] == [str(one) for one in reports]
+
+
+def test_no_stored_answer_keeps_what_citizens_wrote(works: Works) -> None:
+    ref = works.work(status="completed")
+    citizen = works.token()
+
+    def post(path: str, body: dict[str, Any], who: dict[str, str]) -> Any:
+        headers = {**who, "Idempotency-Key": str(uuid4())}
+        first, again = (works.call("POST", f"{ref}/{path}", body, headers) for _ in range(2))
+        assert (first.status_code, again.json()) == (200, first.json()), first.text
+        assert again.headers["Idempotent-Replayed"] == "true"
+        return first.json()
+
+    said = post("confirmations", {"verdict": "disputed", "note": "Il en manque un."}, citizen)
+    assert said["mine"]["note"] == "Il en manque un."
+    whole = post("notes", {"note": "Nous vérifions."}, works.builder)
+    assert whole["confirmations"]["notes"][0]["note"] == "Il en manque un."
+    (note,) = works.get(ref, works.manager)["confirmations"]["notes"]
+    hide = {"key": note["key"], "hidden": False}
+    post("confirmations/moderation", hide, works.manager)
+    assert "Il en manque un." not in str(works.rows("SELECT * FROM idempotency_keys"))
 
 
 def test_the_same_request_twice_is_one_act(works: Works) -> None:

@@ -22,6 +22,8 @@ from tests.servers import Database
 
 SECRET = "5" * 64
 HOUR = timedelta(hours=1)
+#: What closes a vote before its announced end.
+EARLY = {"reason": "Tout le monde a voté."}
 
 
 @dataclass(frozen=True)

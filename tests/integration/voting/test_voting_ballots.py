@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from services.accounts.tokens import Signer
 from tests.apps import Tokens, make_key, rows
-from tests.integration.voting.conftest import HOUR, OpenPoll, Poll, frozen
+from tests.integration.voting.conftest import EARLY, HOUR, OpenPoll, Poll, frozen
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -277,7 +277,7 @@ def test_before_the_opening_and_after_the_end(
 
 
 def close(client: TestClient, tokens: Tokens, poll: Poll) -> dict[str, Any]:
-    answer = client.post(f"{poll.path}/close", headers=tokens.agent(poll.commune))
+    answer = client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent(poll.commune))
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from services.voting import service
 from tests.apps import Tokens, rows
-from tests.integration.voting.conftest import SECRET, OpenPoll
+from tests.integration.voting.conftest import EARLY, SECRET, OpenPoll
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -98,7 +98,7 @@ def test_a_close_among_voters_counts_every_ballot_it_accepted(
     def closer() -> Any:
         while len(answers) < 20 * (attempt + 1):
             closed.wait(0.005)
-        answer = client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+        answer = client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
         closed.set()
         return answer
 
@@ -126,7 +126,7 @@ def test_the_close_waits_for_a_vote_under_way(
         accepted = service.vote(session, SECRET, uuid4(), poll.id, [UUID(poll.projects[0])])
         with ThreadPoolExecutor(2) as pool:
             ending = pool.submit(
-                client.post, f"{poll.path}/close", headers=tokens.agent("0801")
+                client.post, f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801")
             )  # fmt: skip
             with pytest.raises(TimeoutError):
                 ending.result(timeout=0.3)

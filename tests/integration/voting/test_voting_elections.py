@@ -17,7 +17,7 @@ from services.common.events.embedded import EmbeddedSubscription
 from services.voting.consumers import CONSUMER
 from services.voting.events import ElectionClosed, ElectionOpened, ResultsPublished
 from tests.apps import Tokens, count, rows
-from tests.integration.voting.conftest import HOUR, OpenPoll, deliver, frozen
+from tests.integration.voting.conftest import EARLY, HOUR, OpenPoll, deliver, frozen
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -133,7 +133,7 @@ def test_the_close_counts_and_publishes(
     assert (before.status_code, before.json()["code"]) == (409, "results_not_published")
 
     agent = {**tokens.agent("0801"), "Idempotency-Key": str(uuid4())}
-    closed = client.post(f"{poll.path}/close", headers=agent)
+    closed = client.post(f"{poll.path}/close", json=EARLY, headers=agent)
     assert closed.status_code == 200, closed.text
     found = client.get(f"{poll.path}/results").json()
     assert closed.json() == found
@@ -157,10 +157,10 @@ def test_the_close_counts_and_publishes(
     assert [str(w) for w in results.winners] == found["winners"]
     assert [p.votes for p in results.projects] == [3, 3, 2, 1, 0]
 
-    again = client.post(f"{poll.path}/close", headers=agent)
+    again = client.post(f"{poll.path}/close", json=EARLY, headers=agent)
     assert (again.status_code, again.json()) == (200, found)
     assert again.headers["Idempotent-Replayed"] == "true"
-    other = client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+    other = client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     assert (other.status_code, other.json()["code"]) == (409, "election_closed")
     assert len(said(fresh_database, poll.id)) == 3
     state = client.get(poll.path).json()
@@ -168,11 +168,48 @@ def test_the_close_counts_and_publishes(
     assert state["closed_at"] == found["closed_at"]
 
 
+def test_who_shortens_a_vote_tells_everybody_why(
+    client: TestClient, tokens: Tokens, open_poll: OpenPoll, fresh_database: Database
+) -> None:
+    poll = open_poll()
+    path, agent = f"{poll.path}/close", tokens.agent("0801")
+    for body in (None, {}, {"reason": "  "}):
+        refused = client.post(path, json=body, headers=agent)
+        assert (refused.status_code, refused.json()["code"]) == (422, "reason_needed")
+        assert refused.json()["errors"][0]["pointer"] == "/reason"
+    for reason in ("x" * 1001, "\x00", "\u200b", 5):
+        assert client.post(path, json={"reason": reason}, headers=agent).status_code == 422
+    assert client.get(poll.path).json()["state"] == "open"
+    assert len(said(fresh_database, poll.id)) == 1
+    closed = client.post(path, json={"reason": " La crue arrive. "}, headers=agent)
+    assert closed.json()["reason"] == "La crue arrive."
+    assert client.get(f"{poll.path}/results").json() == closed.json()
+    *_, published = said(fresh_database, poll.id)
+    assert published["payload"]["reason"] == "La crue arrive."
+
+
+@pytest.mark.parametrize("body", [None, {}, {"reason": "Personne ne la lira."}])
+def test_a_vote_whose_time_is_over_needs_no_reason(
+    client: TestClient,
+    tokens: Tokens,
+    open_poll: OpenPoll,
+    fresh_database: Database,
+    body: dict[str, str] | None,
+) -> None:
+    now = frozen([1], 1).time
+    poll = open_poll(
+        opens_at=(now - 2 * HOUR).isoformat(), closes_at=(now - HOUR).isoformat()
+    )  # fmt: skip
+    closed = client.post(f"{poll.path}/close", json=body, headers=tokens.agent("0801"))
+    assert (closed.status_code, closed.json()["reason"]) == (200, "")
+    assert said(fresh_database, poll.id)[-1]["payload"]["reason"] == ""
+
+
 def test_an_election_without_ballots_funds_nothing(
     client: TestClient, tokens: Tokens, open_poll: OpenPoll
 ) -> None:
     poll = open_poll()
-    found = client.post(f"{poll.path}/close", headers=tokens.agent("0801")).json()
+    found = client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801")).json()
     assert (found["winners"], found["turnout"], found["total_cost"]) == ([], 0, 0)
 
 
@@ -187,10 +224,12 @@ def test_only_the_communes_agents_close(
         (tokens.agent("0802"), 403, "forbidden"),
         (tokens.bearer({"0801": ["reports.manage"]}), 403, "forbidden"),
     ]:
-        answer = client.post(path, headers=headers)
+        answer = client.post(path, json=EARLY, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert answer.headers["content-type"] == "application/problem+json"
-    unknown = client.post(f"/api/v1/elections/{uuid4()}/close", headers=tokens.agent("0801"))
+    unknown = client.post(
+        f"/api/v1/elections/{uuid4()}/close", json=EARLY, headers=tokens.agent("0801")
+    )
     assert (unknown.status_code, unknown.json()["code"]) == (404, "election_not_found")
     assert len(said(fresh_database, poll.id)) == 1
 
@@ -200,7 +239,7 @@ def test_a_vote_that_has_not_begun_is_not_closed(
 ) -> None:
     begins = frozen([1], 1).time + HOUR
     poll = open_poll(opens_at=begins.isoformat(), closes_at=(begins + HOUR).isoformat())
-    answer = client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+    answer = client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     assert (answer.status_code, answer.json()["code"]) == (409, "vote_not_open")
 
 
@@ -215,7 +254,7 @@ def test_what_was_pinned_is_what_is_counted(
             {"e": poll.id},
         )
     careful = TestClient(client.app, raise_server_exceptions=False)
-    answer = careful.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+    answer = careful.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert client.get(poll.path).json()["state"] == "open"
 

@@ -14,7 +14,7 @@ from services.common.events.envelope import Event, new_traceparent
 from services.common.ids import new_id
 from services.voting import service
 from tests.apps import Tokens, count
-from tests.integration.voting.conftest import HOUR, OpenPoll, Poll, deliver, frozen
+from tests.integration.voting.conftest import EARLY, HOUR, OpenPoll, Poll, deliver, frozen
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -64,7 +64,7 @@ def test_an_election_by_envelope(
     for numbers in ([1, 3], [1, 4], [2, 4], [1]):
         assert send(poll, numbers).status_code == 201
 
-    found = client.post(f"{poll.path}/close", headers=tokens.agent("0801")).json()
+    found = client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801")).json()
     order = [(p["number"], p["votes"], p["rank"], p["remaining"], p["funded"])
              for p in found["projects"]]  # fmt: skip
     # Project 2 fits in what the other envelope holds, but not in its own.
@@ -89,7 +89,7 @@ def test_a_project_moved_to_another_envelope_is_found_out(
             {"to": ids[1], "e": poll.id},
         )
     careful = TestClient(client.app, raise_server_exceptions=False)
-    answer = careful.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+    answer = careful.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     assert answer.status_code == 500
     assert client.get(poll.path).json()["state"] == "open"
 
@@ -147,7 +147,7 @@ def test_a_prolonged_vote_ends_later_never_earlier(
         assert end() == later
     assert end(other) == untouched
 
-    client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+    client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     deliver(sessions, calendar(poll, later + HOUR))
     assert end() == later
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
 from tests.apps import Tokens, rows
-from tests.integration.voting.conftest import SECRET, OpenPoll
+from tests.integration.voting.conftest import EARLY, SECRET, OpenPoll
 from tests.servers import Database
 
 pytestmark = pytest.mark.integration
@@ -67,7 +67,7 @@ def test_no_person_key_token_or_secret_is_stored_or_logged(
             assert secret not in logged
         assert given["receipt"] in found
         if state == "open":
-            client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+            client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     assert not any(project in logged for project in poll.projects)
     events = rows(fresh_database, "voting", "SELECT payload::text AS p FROM outbox")
     assert not any(given["receipt"] in event["p"] for event in events)
@@ -87,7 +87,7 @@ def test_the_close_leaves_no_order_transaction_or_token_to_join_by(
     assert sum(b == was for b, was in zip(before, choices, strict=True)) > VOTERS // 2
     rolled = [r["voter"] for r in physical(fresh_database, "roll", poll.id)]
 
-    client.post(f"{poll.path}/close", headers=tokens.agent("0801"))
+    client.post(f"{poll.path}/close", json=EARLY, headers=tokens.agent("0801"))
     after = {t: physical(fresh_database, t, poll.id) for t in ("roll", "ballots", "receipts")}
     assert sorted(b["choices"] for b in after["ballots"]) == sorted(choices)
     assert sorted(r["receipt"] for r in after["receipts"]) == sorted(receipts)

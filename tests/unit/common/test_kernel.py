@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.accounts.tokens import Signer
 from services.common import problems
@@ -30,7 +31,15 @@ from services.common.problems import (
     Unauthenticated,
     Unavailable,
 )
-from services.common.requests import id_or_ref, next_link, one_line, read_cursor
+from services.common.requests import (
+    Body,
+    Words,
+    id_or_ref,
+    next_link,
+    one_line,
+    read_cursor,
+    visible,
+)
 from tests.apps import Tokens, make_key
 
 pytestmark = pytest.mark.unit
@@ -262,3 +271,38 @@ def test_a_line_is_visible_and_one(text: str) -> None:
 @pytest.mark.parametrize("text", ["Dix lampadaires", "Ɖɔ̀ gbè ɖò tɔ̀n", "Ẹ̀kọ́", "ب\u200cب", "3"])
 def test_lines_of_any_language_pass(text: str) -> None:
     assert one_line(text) == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "\u200b",
+        "\u200b\u200d\ufeff",
+        "\u00a0\u2003",
+        "\u2800\u2800",
+        "\u3164",
+        "\u202e\u2066",
+        "\u0301",
+    ],
+)
+def test_words_that_nobody_can_see_are_none(words: str) -> None:
+    with pytest.raises(ValueError, match="nothing to read"):
+        visible(words)
+
+
+@pytest.mark.parametrize("words", ["Oui.", "👍", "?!", "e\u0301cole", "وافق", "a\u200b"])
+def test_words_that_can_be_seen_are_kept_as_they_are(words: str) -> None:
+    assert visible(words) == words
+
+
+def test_words_may_be_left_out_but_not_be_invisible() -> None:
+    class Reasoned(Body):
+        reason: Words = ""
+
+    assert (Reasoned().reason, Reasoned(reason="  ").reason) == ("", "")
+    assert Reasoned(reason=" À tort. ").reason == "À tort."
+    for unseen in ("\u200b", "\u2060\u200d", "\u3164"):
+        with pytest.raises(ValidationError, match="nothing to read"):
+            Reasoned(reason=unseen)
+    with pytest.raises(ValidationError, match="NUL"):
+        Reasoned(reason="a\x00b")

@@ -37,28 +37,6 @@ def test_every_reason_has_its_words() -> None:
     assert set(domain.URGENT) == {"insult", "personal_data", "illegal"}
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "\u200b",
-        "\u200b\u200d\ufeff",
-        "\u00a0\u2003",
-        "\u2800\u2800",
-        "\u3164",
-        "\u202e\u2066",
-        "\u0301",
-    ],
-)
-def test_words_that_nobody_can_see_are_none(words: str) -> None:
-    with pytest.raises(ValueError, match="nothing to read"):
-        domain.visible(words)
-
-
-@pytest.mark.parametrize("words", ["Oui.", "👍", "?!", "e\u0301cole", "وافق", "a\u200b"])
-def test_words_that_can_be_seen_are_kept_as_they_are(words: str) -> None:
-    assert domain.visible(words) == words
-
-
 def test_a_reply_to_the_deepest_level_stays_on_it() -> None:
     top, below, deepest = uuid4(), uuid4(), uuid4()
     assert domain.place_of_reply(top, None, 0) == (top, 1)

@@ -66,11 +66,14 @@ def _campaigns() -> None:
             AND (kind = 'theme') = (theme IS NOT NULL));
         -- What was not given to an envelope is the commune's as a whole.
         INSERT INTO envelopes (id, campaign_id, name, amount, position)
-            SELECT gen_random_uuid(), c.id, 'Toute la commune', c.budget - coalesce(e.sum, 0), 1000
+            SELECT gen_random_uuid(), c.id,
+                CASE WHEN 'Toute la commune' = ANY(e.names) THEN 'Le reste de la commune'
+                    ELSE 'Toute la commune' END,
+                c.budget - coalesce(e.sum, 0), 1000
             FROM campaigns c LEFT JOIN (
-                SELECT campaign_id, sum(amount) FROM envelopes GROUP BY 1) e ON e.campaign_id = c.id
-            WHERE c.budget > coalesce(e.sum, 0)
-            ON CONFLICT DO NOTHING;
+                SELECT campaign_id, sum(amount), array_agg(name) AS names
+                FROM envelopes GROUP BY 1) e ON e.campaign_id = c.id
+            WHERE c.budget > coalesce(e.sum, 0);
         CREATE TABLE campaign_history (
             campaign_id uuid NOT NULL REFERENCES campaigns,
             version int NOT NULL,
@@ -145,9 +148,14 @@ def _proposals() -> None:
         CREATE INDEX proposals_title ON proposals USING gin (fold(title) public.gin_trgm_ops);
         CREATE INDEX proposals_geom ON proposals USING gist (geom);
         CREATE INDEX proposals_author ON proposals (author_id);
+        CREATE INDEX proposals_envelope ON proposals (envelope_id);
+        CREATE INDEX proposals_merged ON proposals (merged_into) WHERE merged_into IS NOT NULL;
         UPDATE proposals p SET envelope_id = (
             SELECT e.id FROM envelopes e WHERE e.campaign_id = p.campaign_id
-            AND (e.kind = 'commune' OR e.arrondissement = p.arrondissement)
+            AND (e.kind = 'commune' OR (e.arrondissement = p.arrondissement
+                AND coalesce(p.cost, p.estimated_cost, 0) <= e.amount
+                AND EXISTS (SELECT FROM reference.arrondissements a
+                    WHERE a.code = e.arrondissement AND ST_Covers(a.geom, p.geom))))
             ORDER BY e.kind, e.position, e.id LIMIT 1);
         -- The place and the envelope can never disagree, whoever writes.
         CREATE FUNCTION check_place() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -206,6 +214,7 @@ def _proposals() -> None:
                 'title', title, 'need', need, 'description', description,
                 'beneficiaries', beneficiaries, 'theme', theme, 'estimated_cost', estimated_cost,
                 'envelope', envelope_id, 'arrondissement', arrondissement,
+                'reports', to_jsonb(reports), 'author_name', '', 'photos', '[]'::jsonb,
                 'geometry', ST_AsGeoJSON(geom, 6)::jsonb)
             FROM proposals WHERE status <> 'draft';
     """)
@@ -331,9 +340,10 @@ def _talk() -> None:
             reason text NOT NULL,
             note text NOT NULL DEFAULT '',
             created_at timestamptz NOT NULL,
-            handled_at timestamptz,
-            UNIQUE (subject_kind, subject_id, user_id)
+            handled_at timestamptz
         );
+        CREATE UNIQUE INDEX abuse_reports_open ON abuse_reports (subject_kind, subject_id, user_id)
+            WHERE handled_at IS NULL;
         CREATE INDEX ON abuse_reports (commune, created_at) WHERE handled_at IS NULL;
         -- Each decision is a line; the state of a subject is its last decision's.
         CREATE TABLE moderation_log (
