@@ -217,7 +217,7 @@ def suggest(ref: str, site: SiteDep, sent: CheckedForm, _person: SignedIn) -> Re
 def decide(
     ref: str, amendment: str, site: SiteDep, sent: CheckedForm, _person: SignedIn
 ) -> Response:
-    """Accept a suggestion, refuse it, or take one's own back."""
+    """Accept a suggestion, refuse it, take one's own back; the mairie may take its words away."""
     form = Form.of(sent)
     do = form.values["do"]
     body = {"accept": do == "accept", "answer": form.values["answer"]}
@@ -226,6 +226,9 @@ def decide(
     try:
         if do == "withdraw":
             site.api.budget_write(*path, "withdraw", key=key)
+        elif do == "hide":
+            why = {name: form.values[name] for name in ("reason", "note")}
+            site.api.budget_write(*path, "hide", body=why, key=key)
         else:
             site.api.budget_write(*path, "decision", body=body, key=key)
     except ServiceProblem as problem:
@@ -235,7 +238,7 @@ def decide(
         refused = base.refuse(site.request, Form(), problem)
         said = refused.notice or " ".join(refused.errors.values())
         return _amend(site, ref, Form(), problem=said)
-    done = {"accept": "acceptee", "withdraw": "retiree"}.get(do, "refusee")
+    done = {"accept": "acceptee", "withdraw": "retiree", "hide": "retiree"}.get(do, "refusee")
     return redirect(f"/propositions/{ref}/suggestions?fait={done}")
 
 

@@ -66,7 +66,7 @@ _TRIGRAMS = text(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def campaign(fresh_database: Database) -> Iterator[tuple[Engine, uuid.UUID]]:
     """Fill a campaign."""
     engine = create_engine(fresh_database.url("proposals"))
@@ -86,7 +86,7 @@ def serve(url: str, port: int, key: Path) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def api(fresh_database: Database, signing_key: Path) -> Iterator[str]:
     """Run the service as a process of its own."""
     port = free_port()

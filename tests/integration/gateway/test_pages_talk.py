@@ -197,6 +197,23 @@ def test_a_suggestion_on_an_older_text_shows_what_it_is_now(front: Front, campai
     assert read(front, ref)["title"] == "Caniveau de l'école"
 
 
+def test_the_mairie_takes_a_suggestions_words_away(front: Front, campaign: str) -> None:
+    ref = propose(front, campaign)
+    wish: dict[str, Any] = {"changes": {"title": "Caniveau du port"}, "note": "Nul, 97 00 00 00"}
+    call(front, front.tokens.bearer(), f"proposals/{ref}/amendments", **wish)
+    path = f"/propositions/{ref}/suggestions"
+    assert "97 00 00 00" in plain(front.visitor().get(path))
+    assert "Retirer ce texte" not in plain(front.visitor().get(path))
+    agent = front.agent()
+    shown = agent.get(path)
+    (one,) = re.findall(rf'action="{path}/([0-9a-f-]+)"', shown.text)
+    why = {"do": "hide", "reason": "personal_data", "note": "Un numéro de téléphone."}
+    assert agent.fill(shown, one, **why).headers["location"] == f"{path}?fait=retiree"
+    after = plain(front.visitor().get(path))
+    assert "97 00 00 00" not in after
+    assert "Un numéro de téléphone." in after
+
+
 # Writing together
 
 
