@@ -169,23 +169,7 @@ class Api:
 
     def desk_export(self, commune: str, kind: str, **query: Any) -> httpx.Response:
         """Open a download of what the desk's filters show; close it after reading."""
-        client = self.services.clients["reports"]
-        path = f"/api/v1/desk/{_part(commune)}/export.{_part(kind)}"
-        given = {k: v for k, v in query.items() if v is not None}
-        asked = client.build_request(
-            "GET", path, params=given, headers=self._headers(), timeout=EXPORT_TIMEOUT
-        )
-        try:
-            answer = client.send(asked, stream=True)
-        except httpx.TransportError:
-            raise ServiceDown("The service reports does not answer now.") from None
-        if not answer.is_success:
-            try:
-                answer.read()
-            finally:
-                answer.close()
-            _read(answer)
-        return answer
+        return self._open("reports", f"desk/{_part(commune)}/export.{_part(kind)}", query)
 
     # proposals
 
@@ -207,6 +191,10 @@ class Api:
         headers = {"Content-Type": "application/octet-stream"}
         made = self._send("proposals", "POST", path, query=query, content=data, headers=headers)
         return str(made["id"])
+
+    def show_file(self, file: str, size: str) -> httpx.Response:
+        """Open a photo or document as this person may see it; close it after reading."""
+        return self._open("proposals", f"files/{_part(file)}", {"size": size})
 
     def campaigns(self, **query: Any) -> list[Json]:
         """Return campaigns, newest first, filtered by ``commune`` and ``phase``."""
@@ -256,6 +244,25 @@ class Api:
 
     def _post(self, service: Name, path: str, body: Json, key: str | None = None) -> Json:
         return cast(Json, self._send(service, "POST", path, json=body, key=key))
+
+    def _open(self, service: Name, path: str, query: Mapping[str, Any]) -> httpx.Response:
+        """Begin to read a long answer; a refusal is read and raised."""
+        client = self.services.clients[service]
+        given = {k: v for k, v in query.items() if v is not None}
+        asked = client.build_request(
+            "GET", f"/api/v1/{path}", params=given, headers=self._headers(), timeout=EXPORT_TIMEOUT
+        )
+        try:
+            answer = client.send(asked, stream=True)
+        except httpx.TransportError:
+            raise ServiceDown(f"The service {service} does not answer now.") from None
+        if not answer.is_success:
+            try:
+                answer.read()
+            finally:
+                answer.close()
+            _read(answer)
+        return answer
 
     def _send(
         self,

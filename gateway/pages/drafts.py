@@ -66,7 +66,6 @@ def _form(
     estimate = _estimate(form, units, found)
     if form.values["do"] == "line":
         estimate.lines.append({"code": "", "quantity": "", "total": None})
-    known = {photo["id"] for photo in found["photos"]}
     ids = [photo["id"] for photo in found["photos"]] if photos is None else photos
     return render(
         site.request,
@@ -80,7 +79,7 @@ def _form(
         draft=found["status"] == DRAFT,
         open_now=OPEN,
         estimate=estimate,
-        photos=[{"id": one, "shown": one in known and found["status"] != DRAFT} for one in ids],
+        photos=ids,
         reports=[
             {**base.located(one, names), "summary": said.get(one["id"], "")}
             for one in linked_reports(site.session, found["reports"])

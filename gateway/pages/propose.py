@@ -226,7 +226,7 @@ def _form(
         form=form,
         old=NOTHING,
         estimate=estimate,
-        photos=[{"id": one, "shown": False} for one in photos],
+        photos=photos,
         open_now=campaign["phase"] == OPEN or request.method == "POST",
         **shared(request, places, campaign, units),
     )

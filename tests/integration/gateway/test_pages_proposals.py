@@ -291,6 +291,22 @@ def test_a_draft_needs_little_and_is_its_authors(front: Front) -> None:
     assert read(front, ref[1])["status"] == "submitted"
 
 
+def test_the_photos_of_a_draft_are_its_authors(front: Front) -> None:
+    author = front.tokens.bearer()
+    mine = browser(front, author)
+    path = f"/budget/{announce(front)}/proposer"
+    sent = fields(description="", estimated_cost="", do="draft")
+    files = {"photos": ("a.jpg", photo(), "image/jpeg")}
+    page = mine.fill(path, "/proposer", files, **sent).headers["location"]
+    (link,) = re.findall(r'src="(/fichiers/[0-9a-f-]+)"', mine.get(page).text)
+    shown = mine.get(link)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+    assert shown.headers["cache-control"] == "private, no-store"
+    assert Image.open(BytesIO(shown.content)).format == "JPEG"
+    assert browser(front, front.tokens.bearer()).get(link).status_code == 404
+    assert link in mine.get(page.partition("?")[0] + "/modifier").text
+
+
 def test_a_draft_is_deleted_for_good(front: Front) -> None:
     mine = browser(front, front.tokens.bearer())
     campaign = announce(front)
