@@ -29,7 +29,7 @@ DONE = {
     "proposee": N_("C'est proposé : l'accord des auteurs est attendu."),
     "reunis": N_("Les projets sont réunis."),
     "accord": N_("L'accord est noté."),
-    "arretee": N_("La réunion est arrêtée. Rien n'a changé."),
+    "arretee": N_("La fusion est arrêtée. Rien n'a changé."),
     "separes": N_("Les projets sont de nouveau séparés."),
 }
 #: What a merge became → what was just done.

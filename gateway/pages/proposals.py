@@ -38,7 +38,7 @@ DONE: Mapping[str, str] = {
     "suggestion": N_("Votre suggestion est envoyée à l'auteur."),
     "reunion": N_("C'est proposé : l'accord des auteurs est attendu."),
     "reuni": N_("Les projets sont réunis."),
-    "reunion-non": N_("La réunion est refusée. Rien n'a changé."),
+    "reunion-non": N_("La fusion est refusée. Rien n'a changé."),
     "separe": N_("Les projets sont de nouveau séparés."),
     "auteur": N_("Bienvenue parmi les auteurs !"),
     "quitte": N_("Vous n'êtes plus parmi les auteurs."),

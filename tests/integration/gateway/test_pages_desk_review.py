@@ -420,10 +420,10 @@ def test_similar_ones_are_ticked_on_the_study_and_proposed_as_a_merge(
     shut(agent.fill(done, merge, do="undo", reason="Deux marchés différents."))
     said = plain(agent.get(f"{DESK}/fusions?campagne={campaign}&etat=undone"))
     assert "Deux marchés différents." in said
-    assert "Aucune réunion" in plain(agent.get(f"{DESK}/fusions?campagne={campaign}&etat=done"))
+    assert "Aucune fusion" in plain(agent.get(f"{DESK}/fusions?campagne={campaign}&etat=done"))
     late = agent.fill(opened, merge, do="undo", reason="Encore.")
     assert late.status_code == 409
-    assert "Cette réunion n'attend plus cela." in plain(late)
+    assert "Cette fusion n'attend plus cela." in plain(late)
 
 
 def test_an_open_merge_is_stopped_by_the_mairie(
