@@ -54,11 +54,6 @@ def ends(day: date) -> str:
     return datetime.combine(day, END_OF_DAY, TIMEZONE).astimezone(UTC).isoformat()
 
 
-def day_of(moment: str) -> date:
-    """Return the day in Bénin of an ISO 8601 moment."""
-    return datetime.fromisoformat(moment).astimezone(TIMEZONE).date()
-
-
 def read_phases(values: Mapping[str, str]) -> tuple[list[Json], list[str]]:
     """Read a form's calendar; return the phases as the service takes them, and the wrong ones."""
     phases, wrong = [], []

@@ -143,17 +143,6 @@ class Review(Base):
     reviewed_at: Mapped[datetime] = mapped_column(DateTime(True))
 
 
-class Endorsement(Base):
-    """A person stands behind a proposal; the pair is the key, so once."""
-
-    __tablename__ = "endorsements"
-
-    proposal_id: Mapped[UUID] = mapped_column(ForeignKey("proposals.id"), primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(primary_key=True)
-    via_merge: Mapped[UUID | None]
-    at: Mapped[datetime] = mapped_column(DateTime(True), server_default=func.now())
-
-
 class Work(Base):
     """A funded proposal being built; amounts in whole FCFA, the sums of its ledger."""
 

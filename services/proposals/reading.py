@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
-from services.proposals import access, domain
+from services.proposals import access, domain, repository
 from services.proposals.errors import ProposalNotFound, RevisionNotFound
 from services.proposals.models import Campaign, Proposal
 from services.proposals.schemas import ProposalDetail
@@ -50,8 +50,7 @@ _FILTERS: Mapping[str, str] = {
     "(SELECT FROM authors a WHERE a.proposal_id = p.id AND a.user_id = :reader))",
 }
 
-_NAMED = "json_build_object('id', o.id, 'ref', o.ref, 'title', o.title)"
-_DETAIL = text(f"""
+_DETAIL = text("""
     SELECT p.id, p.ref, p.campaign_id, p.commune, p.arrondissement, p.status, p.title, p.need,
         p.description, p.beneficiaries, p.theme, p.estimated_cost, p.cost_lines, p.cost, p.number,
         p.endorsements, p.comments, p.reports, p.hotspot, p.origin, p.revision, p.version,
@@ -77,11 +76,6 @@ _DETAIL = text(f"""
          FROM reviews r WHERE r.proposal_id = p.id), '[]') AS reviews,
         (SELECT json_build_object('answer', a.answer, 'at', a.at)
          FROM review_answers a WHERE a.proposal_id = p.id) AS answer,
-        (SELECT {_NAMED} FROM proposals o
-            WHERE o.id = p.merged_into AND o.hidden_at IS NULL) AS merged_into,
-        coalesce((SELECT json_agg({_NAMED} ORDER BY o.ref)
-         FROM proposals o
-            WHERE o.merged_into = p.id AND o.hidden_at IS NULL), '[]') AS merged,
         (SELECT w.ref FROM works w WHERE w.proposal_id = p.id) AS work,
         EXISTS (SELECT FROM authors a WHERE a.proposal_id = p.id AND a.user_id = :reader) AS mine,
         EXISTS (SELECT FROM endorsements e
@@ -89,7 +83,7 @@ _DETAIL = text(f"""
         EXISTS (SELECT FROM follows f
             WHERE f.proposal_id = p.id AND f.user_id = :reader) AS following
     FROM proposals p WHERE p.id = :id
-""")  # noqa: S608 - no value is in the text
+""")
 _MINE = text("""
     SELECT p.id, p.ref, p.title, p.status, p.campaign_id AS campaign, p.commune, p.endorsements,
         p.comments, p.revision, p.hidden_at IS NOT NULL AS hidden,
@@ -151,9 +145,13 @@ def detail(session: Session, key: UUID | str, reader: Principal | None = None) -
     person = reader.user_id if reader else None
     row = session.execute(_DETAIL, {"id": proposal.id, "reader": person}).one()
     campaign = session.get_one(Campaign, proposal.campaign_id)
+    line = repository.lineage(session, proposal.id)
     return ProposalDetail.model_validate(
         {
             **row._mapping,
+            "merged_into": line["into"],
+            "chain": line["chain"],
+            "merged": line["merged"],
             "review": row.reviews[-1] if row.reviews else None,
             "may": _may(session, campaign, proposal, reader),
         }

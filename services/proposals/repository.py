@@ -58,6 +58,24 @@ _USE_INVITATION = text("""
     UPDATE author_invitations SET used_at = now()
     WHERE code_hash = :hash AND proposal_id = :proposal AND used_at IS NULL RETURNING 1
 """)
+_LINEAGE = text("""
+    WITH RECURSIVE up AS (
+        SELECT o.id, o.ref, o.title, o.merged_into, o.hidden_at, 1 AS step
+        FROM proposals p JOIN proposals o ON o.id = p.merged_into WHERE p.id = :id
+        UNION ALL
+        SELECT o.id, o.ref, o.title, o.merged_into, o.hidden_at, up.step + 1
+        FROM up JOIN proposals o ON o.id = up.merged_into
+    ), down AS (
+        SELECT o.id, o.ref, o.title, o.hidden_at, 1 AS step
+        FROM proposals o WHERE o.merged_into = :id
+        UNION ALL
+        SELECT o.id, o.ref, o.title, o.hidden_at, down.step + 1
+        FROM down JOIN proposals o ON o.merged_into = down.id
+    )
+    SELECT 'into' AS way, step, id, ref, title FROM up WHERE hidden_at IS NULL
+    UNION ALL SELECT 'merged', step, id, ref, title FROM down WHERE hidden_at IS NULL
+    ORDER BY way, step, ref
+""")
 #: Everything that a draft has; its files go with the orphans.
 _DELETE_DRAFT = (
     text("DELETE FROM attachments WHERE subject_kind = 'proposal' AND subject_id = :proposal"),
@@ -244,3 +262,16 @@ def delete_draft(session: Session, proposal_id: UUID) -> None:
     """Delete a locked draft."""
     for statement in _DELETE_DRAFT:
         session.execute(statement, {"proposal": proposal_id})
+
+
+def lineage(session: Session, proposal_id: UUID) -> dict[str, Any]:
+    """Return where a proposal went and what came into it, each ``{id, ref, title}``.
+
+    ``into``: what it was merged into, or None; ``chain``: that and what that went on in, to the
+    last; ``merged``: all that goes on in it, what came at first hand before what came with that.
+    """
+    found: dict[str, list[dict[str, Any]]] = {"into": [], "merged": []}
+    for row in session.execute(_LINEAGE, {"id": proposal_id}):
+        found[row.way].append({"id": row.id, "ref": row.ref, "title": row.title})
+    chain = found["into"]
+    return {"into": chain[0] if chain else None, "chain": chain, "merged": found["merged"]}

@@ -270,6 +270,7 @@ class CostLineOut(FromRow):
 class ProposalDetail(ProposalCreated):
     """One proposal; ``cost`` and ``number`` come with its review and with the frozen ballot.
 
+    ``chain`` is where it went on, step by step to the last; ``merged`` all that goes on in it.
     ``submitted_at`` is null while it is a draft. ``may`` is what this bearer can do with it now.
     """
 
@@ -300,6 +301,7 @@ class ProposalDetail(ProposalCreated):
     reviews: list[ReviewOut]
     answer: AnswerOut | None
     merged_into: Named | None
+    chain: list[Named]
     merged: list[Named]
     work: str | None
     revision: int

@@ -184,25 +184,6 @@ _FILTERS: Mapping[str, str] = {
 }
 
 # A merge's target is unmerged then, and a source is no target of an open way back: no cycles.
-_LINEAGE = text("""
-    WITH RECURSIVE up AS (
-        SELECT o.id, o.ref, o.title, o.merged_into, o.hidden_at, 1 AS step
-        FROM proposals p JOIN proposals o ON o.id = p.merged_into WHERE p.id = :id
-        UNION ALL
-        SELECT o.id, o.ref, o.title, o.merged_into, o.hidden_at, up.step + 1
-        FROM up JOIN proposals o ON o.id = up.merged_into
-    ), down AS (
-        SELECT o.id, o.ref, o.title, o.hidden_at, 1 AS step
-        FROM proposals o WHERE o.merged_into = :id
-        UNION ALL
-        SELECT o.id, o.ref, o.title, o.hidden_at, down.step + 1
-        FROM down JOIN proposals o ON o.merged_into = down.id
-    )
-    SELECT 'into' AS way, step, id, ref, title FROM up WHERE hidden_at IS NULL
-    UNION ALL SELECT 'merged', step, id, ref, title FROM down WHERE hidden_at IS NULL
-    ORDER BY way, step, ref
-""")
-
 _AMENDMENT = """
     SELECT a.id, a.proposal_id AS proposal, a.state, a.name, a.note, a.base_revision,
         a.changes AS wanted, r.content AS base, a.answer, a.revision, a.created_at, a.decided_at,
@@ -384,19 +365,6 @@ def merges(
     where = " AND ".join(_FILTERS[name] for name in filters if name in _FILTERS) or "true"
     statement = text(f"{_MERGE} WHERE {where} ORDER BY m.created_at DESC, m.id DESC LIMIT :limit")
     return session.execute(statement, {**reader, **filters, "limit": limit}).all()
-
-
-def lineage(session: Session, proposal_id: UUID) -> dict[str, Any]:
-    """Return where a proposal went and what came into it, each ``{id, ref, title}``.
-
-    ``into``: what it was merged into, or None; ``chain``: that and what that went on in, to the
-    last; ``merged``: all that goes on in it, what came at first hand before what came with that.
-    """
-    found: dict[str, list[dict[str, Any]]] = {"into": [], "merged": []}
-    for row in session.execute(_LINEAGE, {"id": proposal_id}):
-        found[row.way].append({"id": row.id, "ref": row.ref, "title": row.title})
-    chain = found["into"]
-    return {"into": chain[0] if chain else None, "chain": chain, "merged": found["merged"]}
 
 
 def content(session: Session, proposal_id: UUID, number: int) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Merges: who consents, what happens at the last consent, and how it is undone."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
-from services.proposals.merging import repository
 from tests.integration.proposals.merging_world import Merging, Person, pointers, refused
 from tests.integration.proposals.world import World
 
@@ -480,14 +479,14 @@ def test_lineage_goes_through_chains_and_never_in_circles(
             409,
             "not_mergeable",
         )
-    with merging.world.sessions() as session:
-        up = repository.lineage(session, UUID(low.id))
-        down = repository.lineage(session, UUID(top.id))
-        between = repository.lineage(session, UUID(middle.id))
+    up, down, between = (merging.get(f"proposals/{one.id}") for one in (low, top, middle))
     assert [one["ref"] for one in up["chain"]] == [middle.ref, top.ref]
-    assert (up["into"]["ref"], up["merged"]) == (middle.ref, [])
-    assert (down["into"], [one["ref"] for one in down["merged"]]) == (None, [middle.ref, low.ref])
-    assert (between["into"]["ref"], between["merged"][0]["ref"]) == (top.ref, low.ref)
+    assert (up["merged_into"]["ref"], up["merged"]) == (middle.ref, [])
+    assert (down["merged_into"], [one["ref"] for one in down["merged"]]) == (
+        None,
+        [middle.ref, low.ref],
+    )
+    assert (between["merged_into"]["ref"], between["merged"][0]["ref"]) == (top.ref, low.ref)
 
     (offer,) = merging.get("endorsement-offers", awa)["items"]
     assert (offer["source"]["ref"], offer["target"]["ref"]) == (middle.ref, top.ref)
